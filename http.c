@@ -1,0 +1,289 @@
+#include "http.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WAIT_MAX_MS 60000
+
+struct http {
+	CURLM      *multi;      /* owned */
+	const char *user_agent; /* borrowed */
+};
+
+struct http_exchange {
+	CURL                *easy;    /* owned */
+	struct curl_slist   *headers; /* owned */
+	http_data_fn        *on_data; /* NULL: collect the body */
+	void                *arg;     /* borrowed */
+	bool                 too_big;
+	bool                 done;
+	struct http_response response;
+};
+
+struct http *http_new(const char *user_agent, struct err *err)
+{
+	struct http *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	h->user_agent = user_agent;
+	h->multi = curl_multi_init();
+	CURLMcode mc = h->multi ? CURLM_OK : CURLM_OUT_OF_MEMORY;
+	mc = mc ? mc
+		: curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+				    (long)HTTP_HOST_CONNECTIONS);
+	mc = mc ? mc : curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	if (mc) {
+		err_set(err, EIO, "libcurl: %s", curl_multi_strerror(mc));
+		http_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	if (h->multi)
+		(void)curl_multi_cleanup(h->multi);
+	free(h);
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_exchange *x = arg;
+	long                  status = 0;
+
+	(void)size; /* always 1 */
+	if (x->on_data && curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+	    status == 200)
+		return x->on_data(x->arg, p, n) < 0 ? 0 : n;
+	int r = buf_append(&x->response.body, p, n);
+	x->too_big = r == -EFBIG;
+	return r < 0 ? 0 : n;
+}
+
+static CURLcode add_header(struct http_exchange *x, const char *name, const char *value)
+{
+	struct buf line = { .max = 64 << 10 };
+	CURLcode   rc = CURLE_OUT_OF_MEMORY;
+
+	if (buf_printf(&line, "%s: %s", name, value) == 0) {
+		struct curl_slist *l = curl_slist_append(x->headers, line.data);
+		if (l) {
+			x->headers = l;
+			rc = CURLE_OK;
+		}
+	}
+	wipe(line.data, line.len); /* may be the token */
+	buf_fini(&line);
+	return rc;
+}
+
+static CURLcode set_headers(struct http_exchange *x, const struct http_request *q)
+{
+	struct buf auth = { .max = 64 << 10 };
+	CURLcode   rc = add_header(x, "Accept", "application/json");
+
+	if (!rc && q->content_type)
+		rc = add_header(x, "Content-Type", q->content_type);
+	if (!rc && q->bearer) {
+		rc = buf_printf(&auth, "Bearer %s", q->bearer) == 0 ? CURLE_OK
+								    : CURLE_OUT_OF_MEMORY;
+		rc = rc ? rc : add_header(x, "Authorization", auth.data);
+	}
+	wipe(auth.data, auth.len);
+	buf_fini(&auth);
+	return rc ? rc : curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
+}
+
+/*
+ * What may be talked to, and whom to believe. Proxies and redirects would carry the token away,
+ * CAPATH would add the machine's CAs, a resumed session or a cached store would outlive the CA.
+ */
+static CURLcode set_trust(CURL *e, const struct http_request *q)
+{
+	const char *scheme = strncmp(q->url, "https:", 6) == 0 ? "https" : "http";
+	CURLcode    rc = curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, scheme);
+
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_PROXY, "");
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CAINFO, q->ca_file);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	if (q->user) {
+		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_USERNAME, q->user);
+		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_PASSWORD, q->password);
+	}
+	return rc;
+}
+
+static CURLcode set_request(CURL *e, const struct http_request *q)
+{
+	CURLcode rc = curl_easy_setopt(e, CURLOPT_URL, q->url);
+
+	if (q->body) {
+		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)strlen(q->body));
+		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, q->body);
+	}
+	return rc ? rc : curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
+}
+
+/* The one function that makes a curl handle ready. */
+static CURLcode set_up(struct http *h, struct http_exchange *x, const struct http_request *q)
+{
+	CURL    *e = x->easy;
+	CURLcode rc = set_trust(e, q);
+
+	rc = rc ? rc : set_request(e, q);
+	rc = rc ? rc : set_headers(x, q);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_USERAGENT, h->user_agent);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
+	rc = rc ? rc
+		: curl_easy_setopt(e, CURLOPT_TIMEOUT_MS,
+				   (long)(q->total_ms ? q->total_ms : HTTP_ANSWER_MS));
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, (long)HTTP_KEEPALIVE_IDLE_S);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, (long)HTTP_KEEPALIVE_PROBE_S);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->response.detail);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
+	return rc ? rc : curl_easy_setopt(e, CURLOPT_PRIVATE, x);
+}
+
+struct http_exchange *http_start(struct http *h, const struct http_request *q, struct err *err)
+{
+	struct http_exchange *x = calloc(1, sizeof(*x));
+
+	if (!x) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	x->on_data = q->on_data;
+	x->arg = q->arg;
+	x->response.body.max = HTTP_MAX_BODY_BYTES;
+	x->response.date_ms = -1;
+	x->easy = curl_easy_init();
+	CURLcode  rc = x->easy ? set_up(h, x, q) : CURLE_OUT_OF_MEMORY;
+	CURLMcode mc = rc ? CURLM_INTERNAL_ERROR : curl_multi_add_handle(h->multi, x->easy);
+	if (mc) {
+		err_set(err, EIO, "libcurl: %s",
+			rc ? curl_easy_strerror(rc) : curl_multi_strerror(mc));
+		http_end(h, x);
+		return NULL;
+	}
+	return x;
+}
+
+void http_end(struct http *h, struct http_exchange *x)
+{
+	if (!x)
+		return;
+	if (x->easy) {
+		(void)curl_multi_remove_handle(h->multi, x->easy); /* no-op if not in it */
+		curl_easy_cleanup(x->easy);
+	}
+	for (struct curl_slist *l = x->headers; l; l = l->next)
+		wipe(l->data, strlen(l->data));
+	curl_slist_free_all(x->headers);
+	buf_fini(&x->response.body);
+	free(x);
+}
+
+const struct http_response *http_response(const struct http_exchange *x)
+{
+	return x->done ? &x->response : NULL;
+}
+
+struct buf http_take_body(struct http_exchange *x)
+{
+	struct buf body = x->response.body;
+
+	x->response.body = (struct buf){ .max = body.max };
+	return body;
+}
+
+static int64_t date_header_ms(CURL *e)
+{
+	struct curl_header *hdr;
+
+	if (curl_easy_header(e, "Date", 0, CURLH_HEADER, -1, &hdr) != CURLHE_OK)
+		return -1;
+	time_t t = curl_getdate(hdr->value, NULL);
+	return t < 0 ? -1 : (int64_t)t * 1000;
+}
+
+static void on_answer(struct http_exchange *x, CURLcode transport)
+{
+	struct http_response *r = &x->response;
+	curl_off_t            retry_after_s = 0;
+
+	x->done = true;
+	r->transport = transport;
+	(void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &r->status);
+	if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &retry_after_s) == CURLE_OK &&
+	    retry_after_s > 0)
+		r->retry_after_ms = retry_after_s < 86400 ? retry_after_s * 1000 : 86400000;
+	r->date_ms = date_header_ms(x->easy);
+	if (x->too_big)
+		(void)snprintf(r->detail, sizeof(r->detail), "body of more than %zu bytes",
+			       r->body.max);
+	else if (transport && !r->detail[0])
+		(void)snprintf(r->detail, sizeof(r->detail), "%s", curl_easy_strerror(transport));
+}
+
+static void reap(struct http *h)
+{
+	int queued;
+
+	for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &queued)) != NULL;) {
+		char    *x = NULL;
+		CURLcode transport = m->data.result; /* m dies with the handle's removal */
+
+		if (m->msg != CURLMSG_DONE ||
+		    curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &x) != CURLE_OK)
+			continue;
+		on_answer((struct http_exchange *)(void *)x, transport);
+	}
+}
+
+static int ms_until(int64_t deadline_ms, int64_t now)
+{
+	int64_t d = deadline_ms - now;
+
+	return d < 0 ? 0 : d > WAIT_MAX_MS ? WAIT_MAX_MS : (int)d;
+}
+
+int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
+{
+	struct curl_waitfd extra = { .fd = fd, .events = CURL_WAIT_POLLIN };
+	int                running;
+
+	CURLMcode mc = curl_multi_poll(h->multi, &extra, 1, ms_until(until_ms, now_ms()), NULL);
+	mc = mc ? mc : curl_multi_perform(h->multi, &running);
+	if (mc)
+		return err_set(err, EIO, "libcurl: %s", curl_multi_strerror(mc));
+	reap(h);
+	return 0;
+}
+
+int http_escape(struct buf *b, const char *s)
+{
+	char *e = curl_easy_escape(NULL, s, 0);
+	int   r = e ? buf_append(b, e, strlen(e)) : -ENOMEM;
+
+	curl_free(e);
+	return r;
+}

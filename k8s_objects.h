@@ -1,0 +1,130 @@
+/*
+ * k8s_objects.h - the few fields of Kubernetes objects that the program needs, decoded from JSON,
+ * and the few bodies that it sends. No json_t leaves this file; nothing here knows HTTP or time.
+ *
+ * Decoders copy what they need, refuse what does not fit (a name that one deletes by is never cut)
+ * and return 0, or -EBADMSG / -ENOMEM with *err set; on failure *ret is untouched.
+ */
+#ifndef K8S_OBJECTS_H
+#define K8S_OBJECTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util.h"
+
+#define K8S_NAME_SIZE     254
+#define K8S_UID_SIZE      64
+#define K8S_VERSION_SIZE  64  /* a resourceVersion: opaque */
+#define K8S_SELECTOR_SIZE 512 /* `key=value,key=value` */
+#define K8S_HOLD_SIZE     64
+#define K8S_WORDS_SIZE    512
+
+#define K8S_HOLD_ANNOTATION "cleanup-grpc/hold"
+
+enum job_finished { JOB_NOT_FINISHED, JOB_COMPLETE, JOB_FAILED };
+
+struct k8s_job {
+	char              name[K8S_NAME_SIZE];
+	char              uid[K8S_UID_SIZE];
+	char              version[K8S_VERSION_SIZE];
+	char              selector[K8S_SELECTOR_SIZE]; /* spec.selector.matchLabels; "" = none */
+	enum job_finished finished;                    /* condition Complete or Failed is True */
+	int64_t           finished_ms;                 /* Unix, of that condition; -1 unknown */
+	int64_t           created_ms;                  /* Unix; -1 unknown */
+	int64_t           started_ms;                  /* Unix, status.startTime; -1 unknown */
+	uint32_t          active;                      /* status.active: pods not finished */
+	int32_t           ready;                       /* status.ready; -1: the server has none */
+	bool              suspended;                   /* spec.suspend or condition Suspended */
+	bool              deleting;                    /* has a deletionTimestamp */
+	bool              has_hold;                    /* has the annotation */
+	char              hold[K8S_HOLD_SIZE];         /* its value, cut to fit (then: no time) */
+};
+
+struct k8s_service {
+	char uid[K8S_UID_SIZE];
+	bool owned; /* by the Job whose uid was asked about */
+	bool deleting;
+};
+
+/* An error, or the outcome of a DELETE. Every field may be empty. */
+struct k8s_status {
+	bool    success; /* status: Success */
+	char    reason[64];
+	char    message[K8S_WORDS_SIZE]; /* cut to fit; for people only */
+	char    name[K8S_NAME_SIZE];     /* details.* */
+	char    kind[64];
+	char    group[64];
+	char    uid[K8S_UID_SIZE];
+	int     code;
+	int64_t retry_after_ms;
+};
+
+struct k8s_pod {
+	char   name[K8S_NAME_SIZE];
+	char   uid[K8S_UID_SIZE];
+	bool   running;  /* phase Running */
+	bool   finished; /* phase Succeeded or Failed */
+	bool   deleting;
+	bool   ready;                 /* condition Ready is True */
+	char   waiting[64];           /* reason of the first container that waits; "" = none */
+	char **running_containers;    /* owned; names, init and sidecar containers included */
+	size_t running_container_count;
+};
+
+struct k8s_pods {
+	struct k8s_pod *items; /* owned */
+	size_t          count;
+};
+
+enum watch_type { WATCH_ADDED, WATCH_MODIFIED, WATCH_DELETED, WATCH_BOOKMARK, WATCH_ERROR };
+
+struct watch_event {
+	enum watch_type   type;
+	struct k8s_job    job;                       /* ADDED, MODIFIED, DELETED */
+	char              version[K8S_VERSION_SIZE]; /* all but ERROR: where to resume from */
+	struct k8s_status status;                    /* ERROR */
+};
+
+/* A Job of the name @name; another name is an error. */
+int k8s_job_decode(const char *p, size_t n, const char *name, struct k8s_job *ret, struct err *err);
+
+/*
+ * A JobList narrowed to one name. *@ret_found tells whether @ret_job was written; @ret_version is
+ * the list's own resourceVersion, the one to watch from.
+ */
+int k8s_job_list_decode(const char *p, size_t n, const char *name, bool *ret_found,
+			struct k8s_job *ret_job, char ret_version[K8S_VERSION_SIZE],
+			struct err *err);
+
+/* One line of a watch of Jobs. A type that is not known is an error. */
+int k8s_watch_decode(const char *p, size_t n, const char *name, struct watch_event *ret,
+		     struct err *err);
+
+int k8s_service_decode(const char *p, size_t n, const char *name, const char *owner_uid,
+		       struct k8s_service *ret, struct err *err);
+
+/* Any JSON object with the fields of a Status, `kind` or not: a time-out's body has none. */
+int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct err *err);
+
+int  k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *err);
+void k8s_pods_fini(struct k8s_pods *p);
+
+/* ---- Bodies: a new string for free(), NULL when out of memory ---- */
+
+/*
+ * DeleteOptions with Background and the uid as a precondition, and the resourceVersion too unless
+ * @version is NULL. @no_grace sets gracePeriodSeconds 0: right for a Job, which has no graceful
+ * deletion; wrong for a Pod, whose containers would outlive its object.
+ */
+char *k8s_delete_options_new(const char *uid, const char *version, bool no_grace);
+
+/* Strategic merge patch that adds the Job to the Service's owners; guarded by @service_uid. */
+char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const char *job_uid);
+
+/* core/v1 Event on the Job. @warning: type Warning instead of Normal. */
+char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
+		    const char *message, bool warning, int64_t unix_ms);
+
+#endif
