@@ -1,0 +1,368 @@
+/*
+ * cleanup-grpc - watches one streaming job and tears it down when it has ended.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "app.h"
+
+#ifndef VERSION
+#define VERSION "2.0.0"
+#endif
+
+enum exit_status {
+	EXIT_DONE = 0,        /* torn down, or nothing to do */
+	EXIT_INCOMPLETE = 1,  /* something is left; it has been named */
+	EXIT_CONFIG = 2,      /* bad configuration or command line */
+	EXIT_SIGNALLED = 143, /* 128 + SIGTERM: as if it had not been caught */
+};
+
+/* ---- Waiting ---- */
+
+static void on_signal(struct app *a)
+{
+	struct signalfd_siginfo info;
+
+	while (read(a->sigfd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		a->signals++;
+		log_info("signal", LS("name", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"),
+			 LI("count", a->signals));
+		if (a->give_up_ms == INT64_MAX)
+			continue; /* not in a teardown: app_interrupted() sees it */
+		int64_t limit = now_ms() + (a->signals == 1 ? 25000 : 1000);
+		if (limit < a->give_up_ms)
+			a->give_up_ms = limit;
+	}
+}
+
+void app_wait(struct app *a, int64_t until_ms)
+{
+	struct err err = { 0 };
+
+	if (http_wait(a->http, a->sigfd, until_ms, &err) < 0 && !a->broken) {
+		log_error("cannot go on", LS("error", err.msg));
+		a->broken = true;
+	}
+	on_signal(a);
+	observe_on_wake(a);
+}
+
+bool app_interrupted(const struct app *a)
+{
+	if (a->broken)
+		return true;
+	if (a->watching)
+		return a->signals > 0 || target_is_over(&a->target);
+	return now_ms() >= a->give_up_ms;
+}
+
+bool app_sleep(struct app *a, int64_t until_ms)
+{
+	while (!app_interrupted(a)) {
+		if (now_ms() >= until_ms)
+			return true;
+		app_wait(a, until_ms < a->give_up_ms ? until_ms : a->give_up_ms);
+	}
+	return false;
+}
+
+int app_call(struct app *a, const struct k8s_request *q, struct k8s_result *ret)
+{
+	struct err            err = { 0 };
+	struct http_exchange *x = k8s_start(a->k8s, q, &err);
+
+	*ret = (struct k8s_result){ .answer = K8S_UNREACHABLE, .date_ms = -1 };
+	if (!x) {
+		(void)snprintf(ret->words, sizeof(ret->words), "%s", err.msg);
+		return 0;
+	}
+	while (!http_response(x)) {
+		if (app_interrupted(a)) {
+			k8s_cancel(a->k8s, x);
+			return -ECANCELED;
+		}
+		app_wait(a, a->give_up_ms);
+	}
+	k8s_finish(a->k8s, q, x, ret);
+	if (ret->date_ms >= 0)
+		a->clock_offset_ms = ret->date_ms - wall_ms();
+	return 0;
+}
+
+int64_t app_api_ms(const struct app *a)
+{
+	return wall_ms() + a->clock_offset_ms;
+}
+
+/* ---- What is logged of failing requests ---- */
+
+void trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s_result *r,
+		int64_t next_ms)
+{
+	int64_t now = now_ms();
+
+	if (!t->failing) {
+		t->failing = true;
+		t->told = false;
+		t->since_ms = now;
+	}
+	if (t->line_ms && now - t->line_ms < TROUBLE_LINE_EVERY_MS)
+		return;
+	t->line_ms = now;
+	t->told = true;
+	log_warn(t->what, LS("verb", k8s_verb_name(q->verb)),
+		 LS("resource", k8s_resource_name(q->resource)), LI("status", r->status),
+		 LS("error", r->words), LI("failing_s", (now - t->since_ms) / 1000),
+		 LIF(next_ms >= 0, LI("retry_ms", next_ms)));
+}
+
+void trouble_off(struct trouble *t)
+{
+	if (t->failing && t->told)
+		log_info("recovered", LS("from", t->what),
+			 LI("failed_s", (now_ms() - t->since_ms) / 1000));
+	t->failing = false;
+	t->attempt = 0;
+}
+
+void log_forbidden(const struct app *a, const struct k8s_request *q, const char *lost)
+{
+	log_warn("permission missing", LS("verb", k8s_verb_name(q->verb)),
+		 LS("resource", k8s_resource_name(q->resource)),
+		 LS("api_group", k8s_resource_group(q->resource)), LS("namespace", a->cfg->ns),
+		 LS("without_it", lost));
+}
+
+/* ---- The lifecycle ---- */
+
+static int64_t min_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Watches until something calls for an act. TRIGGER_NONE: a signal, or a newcomer. */
+static enum trigger app_watch(struct app *a)
+{
+	enum trigger t = TRIGGER_NONE;
+
+	a->watching = true;
+	while (!t && !app_interrupted(a)) {
+		app_wait(a, min_ms(observe_due_ms(a), idle_due_ms(a)));
+		if (!app_interrupted(a))
+			observe_run(a);
+		if (!app_interrupted(a))
+			idle_run(a);
+		if (!app_interrupted(a))
+			t = observe_missing(a) ? TRIGGER_MISSING : idle_trigger(a);
+	}
+	a->watching = false;
+	if (t || a->signals || a->broken)
+		return t;
+	switch (a->target.state) {
+	case TARGET_COMPLETED:
+		return TRIGGER_COMPLETED;
+	case TARGET_FAILED:
+		return TRIGGER_FAILED;
+	case TARGET_GONE:
+		return TRIGGER_GONE;
+	case TARGET_AWAITED:
+	case TARGET_LIVE:
+	case TARGET_NEWCOMER:
+		break;
+	}
+	return TRIGGER_NONE;
+}
+
+static int on_newcomer(const struct app *a)
+{
+	log_warn("another job has our job's name, it is left alone",
+		 LS("job", a->cfg->target_job), LS("our_uid", a->target.job.uid));
+	return EXIT_DONE;
+}
+
+static int app_run(struct app *a)
+{
+	for (;;) {
+		enum trigger t = app_watch(a);
+
+		if (a->broken)
+			return EXIT_INCOMPLETE;
+		if (a->signals) {
+			log_info("stopped by a signal, nothing was touched",
+				 LS("job", a->cfg->target_job));
+			return EXIT_SIGNALLED;
+		}
+		if (!t)
+			return on_newcomer(a);
+		switch (teardown_run(a, t)) {
+		case OUTCOME_DONE:
+			return EXIT_DONE;
+		case OUTCOME_LEFT:
+			return EXIT_INCOMPLETE;
+		case OUTCOME_SIGNALLED:
+			return EXIT_SIGNALLED;
+		case OUTCOME_LOOK_AGAIN:
+			break;
+		}
+	}
+}
+
+static int signals_open(struct err *err)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_set(err, errno, "block signals: %s", strerror(errno));
+	if (sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL) < 0)
+		return err_set(err, errno, "ignore SIGPIPE: %s", strerror(errno));
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? err_set(err, errno, "signalfd: %s", strerror(errno)) : fd;
+}
+
+static int app_open(struct app *a, const struct config *cfg, struct err *err)
+{
+	*a = (struct app){
+		.cfg = cfg,
+		.sigfd = -1,
+		.started_ms = now_ms(),
+		.give_up_ms = INT64_MAX,
+		.idle.check_ms = INT64_MAX,
+		.watch.lines.tail.max = K8S_MAX_LINE_BYTES,
+		.api_trouble.what = "API server trouble",
+		.metrics_trouble.what = "metrics API trouble",
+	};
+	a->sigfd = signals_open(err);
+	if (a->sigfd < 0)
+		return a->sigfd;
+	a->http = http_new("cleanup-grpc/" VERSION, err);
+	a->k8s = a->http ? k8s_client_new(a->http, cfg, err) : NULL;
+	return a->k8s ? 0 : -ENOMEM;
+}
+
+static void app_close(struct app *a) /* safe after a failed app_open() */
+{
+	if (a->k8s)
+		observe_stop(a);
+	idle_fini(a);
+	k8s_client_free(a->k8s);
+	http_free(a->http);
+	close_p(&a->sigfd);
+}
+
+/* ---- The command line ---- */
+
+static void complain(void *arg, const char *complaint)
+{
+	(void)arg;
+	log_error("bad configuration", LS("error", complaint));
+}
+
+static const char *env(const char *name)
+{
+	return getenv(name);
+}
+
+static int print_help(void)
+{
+	struct buf table = { .max = 64 << 10 };
+	int        r = config_describe(&table, false);
+
+	if (r == 0)
+		(void)printf("cleanup-grpc " VERSION
+			     " - watches one streaming job and tears it down when it has ended\n\n"
+			     "Usage: cleanup-grpc [--dry-run | --help | --version]\n\n"
+			     "  --dry-run   as DRY_RUN=true: log what would be deleted, change nothing\n"
+			     "  --help      this text\n"
+			     "  --version   the version\n\n"
+			     "Everything else is set by the environment:\n\n%s\n"
+			     "Exit status: 0 torn down, or nothing to do; 1 teardown incomplete (what "
+			     "is left is named);\n2 bad configuration; 143 stopped by SIGTERM or "
+			     "SIGINT before a teardown.\n",
+			     table.data);
+	buf_fini(&table);
+	return r == 0 ? EXIT_DONE : EXIT_INCOMPLETE;
+}
+
+/* Returns -1 to go on, else the status to exit with. */
+static int parse_options(int argc, char **argv, bool *ret_dry_run)
+{
+	static const struct option options[] = {
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		switch (c) {
+		case 'n':
+			*ret_dry_run = true;
+			break;
+		case 'h':
+			return print_help();
+		case 'v':
+			(void)printf("cleanup-grpc " VERSION "\n");
+			return EXIT_DONE;
+		default:
+			(void)fprintf(stderr, "Try 'cleanup-grpc --help'.\n");
+			return EXIT_CONFIG;
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr, "cleanup-grpc: takes no arguments, got '%s'. Try "
+				      "'cleanup-grpc --help'.\n", argv[optind]);
+		return EXIT_CONFIG;
+	}
+	return -1;
+}
+
+static int configure(struct config *cfg, bool dry_run)
+{
+	char host[256] = "";
+
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0'; /* then JOB_ID must be set, and the complaint says so */
+	if (config_load(cfg, env, host, complain, NULL) < 0)
+		return -EINVAL;
+	cfg->dry_run |= dry_run;
+	log_setup(cfg->log_level, cfg->log_format);
+	log_info("cleanup-grpc " VERSION, LS("job", cfg->target_job),
+		 LS("service", cfg->target_service), LS("self", cfg->self_job),
+		 LS("namespace", cfg->ns));
+	config_log(cfg);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct config cfg;
+	static struct app    app;
+	struct err           err = { 0 };
+	bool                 dry_run = false;
+
+	int status = parse_options(argc, argv, &dry_run);
+	if (status >= 0)
+		return status;
+	if (configure(&cfg, dry_run) < 0)
+		return EXIT_CONFIG;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		log_error("cannot start", LS("error", "libcurl"));
+		return EXIT_INCOMPLETE;
+	}
+	if (app_open(&app, &cfg, &err) == 0) {
+		status = app_run(&app);
+	} else {
+		log_error("cannot start", LS("error", err.msg));
+		status = EXIT_INCOMPLETE;
+	}
+	app_close(&app);
+	curl_global_cleanup();
+	return status;
+}

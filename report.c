@@ -1,0 +1,136 @@
+/* What people are told of a teardown: the Event, the last log line, the termination log. */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "teardown.h"
+
+#define EVENT_MS INT64_C(2000) /* one try: it must not hold the teardown up */
+
+static const char *const fate_names[] = { "none",     "deleted",   "absent", "newcomer",
+					  "deleting", "forbidden", "left" };
+_Static_assert(ARRAY_SIZE(fate_names) == FATE_LEFT + 1, "name every fate");
+
+static const char *const trigger_names[] = { "none",    "completed", "failed", "idle",
+					     "pending", "gone",      "missing" };
+_Static_assert(ARRAY_SIZE(trigger_names) == TRIGGER_MISSING + 1, "name every trigger");
+
+const char *fate_name(enum fate f)
+{
+	return fate_names[f];
+}
+
+const char *trigger_name(enum trigger t)
+{
+	return trigger_names[t];
+}
+
+static void idle_words(const struct app *a, char *out, size_t size)
+{
+	const struct idle *i = &a->idle;
+	char               cpu[CPU_TEXT_SIZE], limit[CPU_TEXT_SIZE];
+
+	cpu_format(cpu, i->last_cpu);
+	cpu_format(limit, a->cfg->threshold_nanocores);
+	(void)snprintf(out, size, "CPU %s <= %s at %u checks over %llds", cpu, limit, i->count.count,
+		       (long long)((i->count.last_ms - i->count.first_ms + 500) / 1000));
+}
+
+void report_words(const struct app *a, enum trigger t, char *out, size_t size)
+{
+	switch (t) {
+	case TRIGGER_IDLE:
+		idle_words(a, out, size);
+		break;
+	case TRIGGER_PENDING:
+		(void)snprintf(out, size, "no pod was ready for %llds",
+			       (long long)(a->cfg->pending_timeout_ms / 1000));
+		break;
+	case TRIGGER_COMPLETED:
+		(void)snprintf(out, size, "the Job completed");
+		break;
+	case TRIGGER_FAILED:
+		(void)snprintf(out, size, "the Job failed");
+		break;
+	case TRIGGER_GONE:
+		(void)snprintf(out, size, "the Job was deleted");
+		break;
+	case TRIGGER_MISSING:
+		(void)snprintf(out, size, "the Job never appeared within %llds",
+			       (long long)(a->cfg->missing_timeout_ms / 1000));
+		break;
+	case TRIGGER_NONE:
+		out[0] = '\0';
+		break;
+	}
+}
+
+static const char *event_reason(enum trigger t)
+{
+	switch (t) {
+	case TRIGGER_COMPLETED:
+		return "CleanupCompleted";
+	case TRIGGER_FAILED:
+		return "CleanupFailed";
+	case TRIGGER_IDLE:
+		return "CleanupIdle";
+	case TRIGGER_PENDING:
+		return "CleanupPending";
+	case TRIGGER_NONE:
+	case TRIGGER_GONE:
+	case TRIGGER_MISSING:
+		break;
+	}
+	return NULL;
+}
+
+void report_event(struct app *a, enum trigger t, const char *words)
+{
+	const char        *reason = event_reason(t);
+	struct k8s_request q = { .verb = K8S_CREATE, .resource = K8S_EVENTS, .total_ms = EVENT_MS };
+	struct k8s_result  r;
+
+	if (!reason)
+		return;
+	AUTO_FREE char *body = k8s_event_new(a->cfg->ns, a->cfg->target_job, a->target.job.uid,
+					     reason, words, false, wall_ms());
+	q.body = body;
+	if (!body || app_call(a, &q, &r) < 0)
+		return;
+	if (r.answer == K8S_FORBIDDEN)
+		log_forbidden(a, &q, "no events");
+	else if (r.answer != K8S_OK)
+		log_info("event not recorded", LI("status", r.status), LS("error", r.words));
+	k8s_result_fini(&r);
+}
+
+/* What kubectl describe shows of an ended container; the kubelet has made the file. */
+static void write_termination_log(const struct app *a, const struct buf *line)
+{
+	AUTO_CLOSE int fd = open(a->cfg->termination_log, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!write(fd, line->data, line->len);
+}
+
+void report_summary(const struct teardown *t)
+{
+	struct buf line = { .max = 4096 }; /* what the kubelet keeps */
+	char       seconds[32];
+	int64_t    ms = now_ms() - t->start_ms;
+
+	(void)snprintf(seconds, sizeof(seconds), "%lld.%03d", (long long)(ms / 1000),
+		       (int)(ms % 1000));
+	if (buf_printf(&line,
+		       "{\"trigger\":\"%s\",\"job\":\"%s\",\"service\":\"%s\",\"queues\":\"%s\","
+		       "\"self\":\"%s\",\"seconds\":%s}\n",
+		       trigger_name(t->trigger), fate_names[t->job], fate_names[t->service], "off",
+		       fate_names[t->self], seconds) == 0)
+		write_termination_log(t->a, &line);
+	buf_fini(&line);
+	LOG_(teardown_is_complete(t) ? LOG_INFO : LOG_ERROR,
+	     teardown_is_complete(t) ? "torn down" : "teardown incomplete",
+	     LS("trigger", trigger_name(t->trigger)), LS("job", fate_names[t->job]),
+	     LIF(fate_is_left(t->pods), LS("pods", fate_names[t->pods])),
+	     LS("service", fate_names[t->service]), LS("queues", "off"),
+	     LS("self", fate_names[t->self]), LS("seconds", seconds));
+}
