@@ -258,9 +258,11 @@ static int64_t pending_due_ms(const struct app *a)
 	return a->idle.pending_since_ms + a->cfg->pending_timeout_ms;
 }
 
+/* Enough idle readings, and the last one was idle, too: nothing is done on an unknown one. */
 static bool idle_is_due(const struct app *a)
 {
-	return idle_count_triggers(&a->idle.count, a->cfg->max_idle_count,
+	return a->idle.reading == READING_IDLE &&
+	       idle_count_triggers(&a->idle.count, a->cfg->max_idle_count,
 				   a->cfg->min_distinct_samples);
 }
 
@@ -329,11 +331,14 @@ static bool look_at_pending_pods(struct app *a)
 {
 	struct k8s_pods pods = { 0 };
 	int             r = list_pods(a, &pods);
+	bool            known = r == 0 || a->target.job.ready >= 0;
 
 	if (r == 0)
 		a->target.ever_ready |= any_ready(&pods);
+	else if (r == -EACCES && !known)
+		a->target.ever_ready = true; /* for all that can be told */
 	k8s_pods_fini(&pods);
-	return !a->target.ever_ready && (r == 0 || (r == -EACCES && a->target.job.ready >= 0));
+	return !a->target.ever_ready && (r == 0 || (r == -EACCES && known));
 }
 
 /*
