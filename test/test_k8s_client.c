@@ -1,12 +1,5 @@
 /* What an answer means (k8s_judge), and what is put into a request, without a network. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "../k8s_client.h"
 #include "recording.h"

@@ -1,12 +1,5 @@
 /* Decoders of k8s_objects.c against what real control planes answered, and against rubbish. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "../k8s_objects.h"
 #include "recording.h"

@@ -1,14 +1,7 @@
 /* What is known of the Job: states only move forward, and only under one uid. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "../target.h"
-#include "../util.h"
 
 static struct k8s_job job(const char *uid, enum job_finished finished, bool deleting)
 {

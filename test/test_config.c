@@ -1,0 +1,404 @@
+/* The environment: what each variable takes, and that every bad one is named in one run. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "../config.h"
+
+/* A test's environment: NAME=value, NULL-terminated; later ones win. */
+#define MAX_VARS 16
+static const char *const *extra;
+static char               account_dir[64];
+
+static const char *const base[] = { "KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443",
+				    "JOB_ID=12-70788", "NAMESPACE=panda", NULL };
+
+static const char *lookup(const char *const *env, const char *name)
+{
+	size_t      n = strlen(name);
+	const char *found = NULL;
+
+	for (; env && *env; env++)
+		if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
+			found = *env + n + 1;
+	return found;
+}
+
+static const char *from_table(const char *name)
+{
+	const char *v = lookup(extra, name);
+
+	return v ? v : lookup(base, name);
+}
+
+struct complaints {
+	unsigned count;
+	char     text[4096]; /* one a line */
+};
+
+static void note(void *arg, const char *complaint)
+{
+	struct complaints *c = arg;
+	size_t             n = strlen(c->text);
+
+	c->count++;
+	(void)snprintf(c->text + n, sizeof(c->text) - n, "%s\n", complaint);
+}
+
+static struct complaints load(struct config *cfg, const char *const *env, const char *host)
+{
+	static struct complaints c;
+
+	c = (struct complaints){ 0 };
+	extra = env;
+	int r = config_load(cfg, from_table, host, note, &c);
+	assert_int_equal(r, c.count ? -EINVAL : 0);
+	return c;
+}
+
+#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void defaults(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(load(&cfg, NULL, "host").count, 0);
+	assert_string_equal(cfg.target_job, "grpc-job-12-70788");
+	assert_string_equal(cfg.target_service, "grpc-service-12-70788");
+	assert_string_equal(cfg.self_job, "cleanup-job-12-70788");
+	assert_string_equal(cfg.ns, "panda");
+	assert_string_equal(cfg.api_url, "https://10.0.0.1:443");
+	assert_true(cfg.threshold_nanocores == 4000000);
+	assert_int_equal(cfg.max_idle_count, 5);
+	assert_int_equal(cfg.min_distinct_samples, 2);
+	assert_true(cfg.check_cpu && cfg.adopt_service && cfg.delete_self && !cfg.dry_run);
+	assert_int_equal(cfg.interval_ms, 10000);
+	assert_int_equal(cfg.startup_grace_ms + cfg.pending_timeout_ms + cfg.completed_grace_ms +
+				 cfg.failed_grace_ms, 0);
+	assert_int_equal(cfg.missing_timeout_ms, 60000);
+	assert_int_equal(cfg.teardown_timeout_ms, 600000);
+	assert_int_equal(cfg.log_level, LOG_INFO);
+	assert_int_equal(cfg.log_format, LOG_TEXT);
+	assert_string_equal(cfg.rabbitmq_url, "");
+	assert_string_equal(cfg.rabbitmq_vhost, "/");
+	assert_string_equal(cfg.service_account_dir, "/var/run/secrets/kubernetes.io/serviceaccount");
+	assert_string_equal(cfg.termination_log, "/dev/termination-log");
+}
+
+static void empty_means_default(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(load(&cfg, ENV("CPU_USAGE_THRESHOLD=", "LOG_LEVEL=", "DRY_RUN=", "TARGET_JOB=",
+					"KUBE_API_URL="), "h").count, 0);
+	assert_true(cfg.threshold_nanocores == 4000000);
+	assert_string_equal(cfg.target_job, "grpc-job-12-70788");
+}
+
+static void as_1_1_had_them(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(load(&cfg, ENV("CPU_USAGE_THRESHOLD=7", "MAX_CPU_USAGE_COUNT=3",
+					"ENABLE_CPU_USAGE_CHECK=false", "SOMETHING_ELSE=?"), "h").count, 0);
+	assert_true(cfg.threshold_nanocores == 7000000);
+	assert_int_equal(cfg.max_idle_count, 3);
+	assert_false(cfg.check_cpu);
+}
+
+/* One variable, one bad value: exactly one complaint, which starts with NAME='value': */
+static void each_bad_value_is_named(void **state)
+{
+	static const char *const rows[] = {
+		"CPU_USAGE_THRESHOLD=four", "CPU_USAGE_THRESHOLD=-4", "CPU_USAGE_THRESHOLD=4 m",
+		"MAX_CPU_USAGE_COUNT=0", "MAX_CPU_USAGE_COUNT=10001", "MAX_CPU_USAGE_COUNT=-5",
+		"MAX_CPU_USAGE_COUNT=5.0", "ENABLE_CPU_USAGE_CHECK=2", "ENABLE_CPU_USAGE_CHECK=ja",
+		"JOB_ID=A", "JOB_ID=1/2", "JOB_ID=../x", "JOB_ID=a b", "JOB_ID=-1",
+		"TARGET_JOB=a/b", "TARGET_JOB=..", "TARGET_JOB=a%2fb", "TARGET_JOB=UPPER",
+		"TARGET_SERVICE=a.b", "TARGET_SERVICE=a?b", "SELF_JOB=-x", "NAMESPACE=a.b",
+		"NAMESPACE=/", "TARGET_JOB=cleanup-job-12-70788",
+		"CHECK_INTERVAL_SECONDS=0.04", "CHECK_INTERVAL_SECONDS=3600.1",
+		"CHECK_INTERVAL_SECONDS=10s", "CHECK_INTERVAL_SECONDS=0", "STARTUP_GRACE_SECONDS=-1",
+		"MIN_DISTINCT_SAMPLES=0", "MIN_DISTINCT_SAMPLES=6", "PENDING_TIMEOUT_SECONDS=x",
+		"MISSING_JOB_TIMEOUT_SECONDS=1e3", "COMPLETED_GRACE_SECONDS=1m",
+		"FAILED_GRACE_SECONDS= 1", "ADOPT_SERVICE=maybe", "DELETE_SELF=o",
+		"TEARDOWN_TIMEOUT_SECONDS=0", "DRY_RUN=perhaps", "LOG_LEVEL=bogus", "LOG_LEVEL=INFO",
+		"LOG_FORMAT=xml", "KUBERNETES_SERVICE_HOST=a/b", "KUBERNETES_SERVICE_HOST=fd00::zz",
+		"KUBERNETES_SERVICE_PORT=0", "KUBERNETES_SERVICE_PORT=65536",
+		"KUBERNETES_SERVICE_PORT=443/x", "KUBE_API_URL=http://10.0.0.1",
+		"KUBE_API_URL=http://127.0.0.1.evil.example", "KUBE_API_URL=ftp://127.0.0.1",
+		"KUBE_API_URL=https://", "KUBE_API_URL=https://h/path", "KUBE_API_URL=https://h:0",
+		"KUBE_API_URL=https://h:70000", "KUBE_API_URL=https://h?x", "KUBE_API_URL=https://[::1",
+		"KUBE_API_URL=https://[1.2.3.4]", "KUBE_API_URL=https://h h", "KUBE_API_URL=10.0.0.1",
+		"KUBE_API_URL=HTTPS://h", "RABBITMQ_URL=amqp://h", "RABBITMQ_URL=http://h:15672/api",
+		"TERMINATION_LOG=/dev/term\nlog",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config     cfg;
+		const char       *eq = strchr(rows[i], '=');
+		char              want[256];
+		const char *const env[] = { rows[i], "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p", NULL };
+
+		print_message("  %s\n", rows[i]);
+		struct complaints c = load(&cfg, env, "h");
+		(void)snprintf(want, sizeof(want), "%.*s='%s': ", (int)(eq - rows[i]), rows[i], eq + 1);
+		assert_int_equal(c.count, 1);
+		assert_memory_equal(c.text, want, strlen(want));
+		assert_true(strlen(c.text) > strlen(want) + 10); /* says what is allowed */
+	}
+}
+
+static void all_of_them_in_one_run(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	struct complaints c = load(&cfg, ENV("CPU_USAGE_THRESHOLD=x", "MAX_CPU_USAGE_COUNT=x",
+					     "LOG_LEVEL=x", "TARGET_JOB=X", "KUBE_API_URL=x"), "h");
+	assert_int_equal(c.count, 5);
+}
+
+static void good_values(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	static const char *const truths[] = { "true", "1", "yes", "on", "TRUE", "Yes", "On" };
+	static const char *const lies[] = { "false", "0", "no", "off", "FALSE", "No", "oFF" };
+	for (size_t i = 0; i < ARRAY_SIZE(truths); i++) {
+		char set[32];
+		(void)snprintf(set, sizeof(set), "DRY_RUN=%s", truths[i]);
+		assert_int_equal(load(&cfg, ENV(set), "h").count, 0);
+		assert_true(cfg.dry_run);
+		(void)snprintf(set, sizeof(set), "ADOPT_SERVICE=%s", lies[i]);
+		assert_int_equal(load(&cfg, ENV(set), "h").count, 0);
+		assert_false(cfg.adopt_service);
+	}
+	assert_int_equal(load(&cfg, ENV("CHECK_INTERVAL_SECONDS=0.05", "LOG_LEVEL=debug",
+					"LOG_FORMAT=json", "CPU_USAGE_THRESHOLD=250000n"), "h").count, 0);
+	assert_int_equal(cfg.interval_ms, 50);
+	assert_int_equal(cfg.log_level, LOG_DEBUG);
+	assert_int_equal(cfg.log_format, LOG_JSON);
+	assert_true(cfg.threshold_nanocores == 250000);
+}
+
+static void api_addresses(void **state)
+{
+	static const struct {
+		const char *set, *want;
+	} rows[] = {
+		{ "KUBERNETES_SERVICE_HOST=fd00::1", "https://[fd00::1]:443" },
+		{ "KUBERNETES_SERVICE_HOST=kubernetes.default.svc", "https://kubernetes.default.svc:443" },
+		{ "KUBE_API_URL=https://h:6443/", "https://h:6443" },
+		{ "KUBE_API_URL=https://[::1]:6443", "https://[::1]:6443" },
+		{ "KUBE_API_URL=http://127.0.0.1:8001", "http://127.0.0.1:8001" },
+		{ "KUBE_API_URL=http://127.8.9.10", "http://127.8.9.10" },
+		{ "KUBE_API_URL=http://localhost:8001", "http://localhost:8001" },
+		{ "KUBE_API_URL=http://[::1]:8001", "http://[::1]:8001" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config cfg;
+
+		print_message("  %s\n", rows[i].set);
+		assert_int_equal(load(&cfg, ENV(rows[i].set), "h").count, 0);
+		assert_string_equal(cfg.api_url, rows[i].want);
+	}
+	struct config     cfg;
+	struct complaints c = load(&cfg, ENV("KUBERNETES_SERVICE_HOST="), "h");
+	assert_int_equal(c.count, 1);
+	assert_non_null(strstr(c.text, "KUBE_API_URL"));
+}
+
+static void job_id_from_the_host_name(void **state)
+{
+	static const struct {
+		const char *host, *want; /* NULL: refused */
+	} rows[] = {
+		{ "cleanup-job-12-70788-x7k2p", "12-70788" },
+		{ "cleanup-job-1-abcde", "1" },
+		{ "cleanup-job-a-b-c-12345", "a-b-c" },
+		{ "cleanup-job-", NULL },
+		{ "cleanup-job-12-70788", "12" }, /* 70788 could be the suffix: nobody can tell */
+		{ "cleanup-job-x7k2p", NULL },
+		{ "cleanup-job--x7k2p", NULL },
+		{ "cleanup-job-12-ABCDE", NULL },
+		{ "cleanup-job-12-abc.e", NULL },
+		{ "other-job-12-abcde", NULL },
+		{ "", NULL },
+		/* 62 characters, and 63, where the kubelet may have cut */
+		{ "cleanup-job-45678901234567890123456789012345678901234567-abcde", 
+		  "45678901234567890123456789012345678901234567" },
+		{ "cleanup-job-456789012345678901234567890123456789012345678-abcde", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config cfg;
+
+		print_message("  '%s'\n", rows[i].host);
+		struct complaints c = load(&cfg, ENV("JOB_ID="), rows[i].host);
+		assert_int_equal(c.count, rows[i].want ? 0 : 1); /* one, not one for each name */
+		if (rows[i].want)
+			assert_string_equal(cfg.job_id, rows[i].want);
+		else
+			assert_memory_equal(c.text, "JOB_ID='': ", 11);
+	}
+}
+
+static void no_job_id_where_all_names_are_given(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(load(&cfg, ENV("JOB_ID=", "TARGET_JOB=a", "TARGET_SERVICE=b", "SELF_JOB=c"),
+			      "h").count, 0);
+	assert_string_equal(cfg.target_job, "a");
+	assert_string_equal(cfg.target_service, "b");
+	assert_string_equal(cfg.self_job, "c");
+	struct complaints c = load(&cfg, ENV("JOB_ID=", "TARGET_JOB=a", "TARGET_SERVICE=b", "SELF_JOB=c",
+					     "RABBITMQ_URL=http://h", "RABBITMQ_USER=u",
+					     "RABBITMQ_PASSWORD=p"), "h");
+	assert_int_equal(c.count, 1); /* the queue prefix needs it */
+}
+
+static void a_job_id_too_long_for_a_service(void **state)
+{
+	struct config     cfg;
+	struct complaints c = load(&cfg, ENV("JOB_ID=123456789012345678901234567890123456789012345678901"),
+				   "h");
+
+	(void)state;
+	assert_int_equal(c.count, 1);
+	assert_memory_equal(c.text, "TARGET_SERVICE='grpc-service-12", 31);
+}
+
+static void namespace_file(const char *content)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/namespace", account_dir);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(content, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void namespace_of_the_service_account(void **state)
+{
+	static const struct {
+		const char *content, *want;
+	} rows[] = { { "panda", "panda" }, { "panda\n", "panda" }, { "", NULL },
+		     { "a/b", NULL },      { "a b", NULL },        { "a.b", NULL } };
+	char          set[128], path[128];
+	struct config cfg;
+
+	(void)state;
+	(void)copy_str(account_dir, sizeof(account_dir), "/tmp/test_config_XXXXXX");
+	assert_non_null(mkdtemp(account_dir));
+	(void)snprintf(set, sizeof(set), "SERVICE_ACCOUNT_DIR=%s", account_dir);
+	assert_int_equal(load(&cfg, ENV(set, "NAMESPACE="), "h").count, 1); /* no file */
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		print_message("  '%s'\n", rows[i].content);
+		namespace_file(rows[i].content);
+		assert_int_equal(load(&cfg, ENV(set, "NAMESPACE="), "h").count, rows[i].want ? 0 : 1);
+		if (rows[i].want)
+			assert_string_equal(cfg.ns, rows[i].want);
+	}
+	(void)snprintf(path, sizeof(path), "%s/namespace", account_dir);
+	(void)unlink(path);
+	(void)rmdir(account_dir);
+}
+
+static void distinct_samples_never_exceed_the_count(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(load(&cfg, ENV("MAX_CPU_USAGE_COUNT=1"), "h").count, 0);
+	assert_int_equal(cfg.min_distinct_samples, 1);
+	assert_int_equal(load(&cfg, ENV("MAX_CPU_USAGE_COUNT=3", "MIN_DISTINCT_SAMPLES=3"), "h").count, 0);
+	assert_int_equal(cfg.min_distinct_samples, 3);
+	assert_int_equal(load(&cfg, ENV("MAX_CPU_USAGE_COUNT=1", "MIN_DISTINCT_SAMPLES=2"), "h").count, 1);
+}
+
+static void secrets_are_not_said(void **state)
+{
+	struct config cfg;
+	char          set[600] = "RABBITMQ_PASSWORD=";
+
+	(void)state;
+	memset(set + strlen(set), 'S', 300);
+	struct complaints c = load(&cfg, ENV("RABBITMQ_URL=http://h", "RABBITMQ_USER=u", set), "h");
+	assert_int_equal(c.count, 1);
+	assert_null(strstr(c.text, "SSS"));
+	c = load(&cfg, ENV("RABBITMQ_URL=http://user:geheim@h:15672", "RABBITMQ_USER=u",
+			   "RABBITMQ_PASSWORD=p"), "h");
+	assert_int_equal(c.count, 1);
+	assert_null(strstr(c.text, "geheim"));
+	c = load(&cfg, ENV("KUBE_API_URL=https://user:geheim@h"), "h");
+	assert_int_equal(c.count, 1);
+	assert_null(strstr(c.text, "geheim"));
+}
+
+static void the_broker(void **state)
+{
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=https://rabbit.default.svc:15671/",
+					"RABBITMQ_USER=u", "RABBITMQ_PASSWORD_FILE=/x"), "h").count, 0);
+	assert_string_equal(cfg.rabbitmq_url, "https://rabbit.default.svc:15671");
+	assert_string_equal(cfg.rabbitmq_queue_prefix, "grpc-job-12-70788-");
+	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=http://h"), "h").count, 2); /* user, password */
+	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=http://h", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p",
+					"RABBITMQ_PASSWORD_FILE=/x"), "h").count, 1); /* not both */
+}
+
+static void described_from_the_same_table(void **state)
+{
+	struct buf md = { .max = 1 << 20 }, text = { .max = 1 << 20 };
+	size_t     rows = 0;
+
+	(void)state;
+	assert_int_equal(config_describe(&md, true), 0);
+	assert_int_equal(config_describe(&text, false), 0);
+	for (const char *p = md.data; (p = strstr(p, "\n| `")); p++)
+		rows++;
+	assert_int_equal(rows, 33);
+	assert_non_null(strstr(md.data, "| `CPU_USAGE_THRESHOLD` | `4` | "));
+	assert_non_null(strstr(text.data, "CPU_USAGE_THRESHOLD (4)"));
+	assert_null(strchr(text.data, '`'));
+	buf_fini(&md);
+	buf_fini(&text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(empty_means_default),
+		cmocka_unit_test(as_1_1_had_them),
+		cmocka_unit_test(each_bad_value_is_named),
+		cmocka_unit_test(all_of_them_in_one_run),
+		cmocka_unit_test(good_values),
+		cmocka_unit_test(api_addresses),
+		cmocka_unit_test(job_id_from_the_host_name),
+		cmocka_unit_test(no_job_id_where_all_names_are_given),
+		cmocka_unit_test(a_job_id_too_long_for_a_service),
+		cmocka_unit_test(namespace_of_the_service_account),
+		cmocka_unit_test(distinct_samples_never_exceed_the_count),
+		cmocka_unit_test(secrets_are_not_said),
+		cmocka_unit_test(the_broker),
+		cmocka_unit_test(described_from_the_same_table),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

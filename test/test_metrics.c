@@ -1,0 +1,308 @@
+/* Quantities to nanocores, and PodMetricsLists: those recorded, and each trap. */
+#include "unit.h"
+
+#include "../metrics.h"
+#include "recording.h"
+
+static void quantities(void **state)
+{
+	static const struct {
+		const char *text;
+		int         status;
+		int64_t     nanocores;
+	} rows[] = {
+		{ "0", 0, 0 },
+		{ "00", 0, 0 },
+		{ "-0", 0, 0 },
+		{ "1", 0, 1000000000 },
+		{ "+1", 0, 1000000000 },
+		{ "0010", 0, 10000000000 },
+		{ "1n", 0, 1 },
+		{ "499990833n", 0, 499990833 },
+		{ "2500u", 0, 2500000 },
+		{ "2m", 0, 2000000 },
+		{ "0.004", 0, 4000000 },
+		{ ".5", 0, 500000000 },
+		{ "5.", 0, 5000000000 },
+		{ "0.5m", 0, 500000 },
+		{ "1k", 0, 1000000000000 },
+		{ "1M", 0, 1000000000000000 },
+		{ "9G", 0, 9000000000000000000 },
+		{ "1Ki", 0, 1024000000000 },
+		{ "0.5Ki", 0, 512000000000 },
+		{ "1Mi", 0, 1048576000000000 },
+		{ "1e3", 0, 1000000000000 },
+		{ "1E3", 0, 1000000000000 },
+		{ "1e+3", 0, 1000000000000 },
+		{ "1e-3", 0, 1000000 },
+		{ "5E-3", 0, 5000000 },
+		{ "1e-9", 0, 1 },
+		{ "9223372036.854775807", 0, INT64_MAX },
+		{ "9223372036854775807n", 0, INT64_MAX },
+		/* finer than a nanocore: rounded up, as the API does */
+		{ "0.1n", 0, 1 },
+		{ "1.5n", 0, 2 },
+		{ "0.0000000001", 0, 1 },
+		{ "1e-100", 0, 1 },
+		{ "1e-999999999999", 0, 1 },
+		{ "0e999999", 0, 0 },
+		{ "1.00000000000000000000000001", 0, 1000000001 },
+		{ "0.00000000000000000000000000000000000000001Ki", 0, 1 },
+		/* too much */
+		{ "1E", -ERANGE, 0 },
+		{ "1Ei", -ERANGE, 0 },
+		{ "10G", -ERANGE, 0 },
+		{ "9223372036854775808n", -ERANGE, 0 },
+		{ "9223372036.8547758071", -ERANGE, 0 },
+		{ "1e10", -ERANGE, 0 },
+		{ "1e999999999999", -ERANGE, 0 },
+		{ "99999999999999999999999999999999999999999999999", -ERANGE, 0 },
+		/* no quantities, or no reading */
+		{ "", -EINVAL, 0 },
+		{ "-", -EINVAL, 0 },
+		{ ".", -EINVAL, 0 },
+		{ "m", -EINVAL, 0 },
+		{ "-513m", -EINVAL, 0 },
+		{ "-1e-100", -EINVAL, 0 },
+		{ "1x", -EINVAL, 0 },
+		{ "1 m", -EINVAL, 0 },
+		{ " 1m", -EINVAL, 0 },
+		{ "1m ", -EINVAL, 0 },
+		{ "1mm", -EINVAL, 0 },
+		{ "1.2.3", -EINVAL, 0 },
+		{ "1K", -EINVAL, 0 },
+		{ "1ki", -EINVAL, 0 },
+		{ "1e", -EINVAL, 0 },
+		{ "1e+", -EINVAL, 0 },
+		{ "1e3m", -EINVAL, 0 },
+		{ "1e3.5", -EINVAL, 0 },
+		{ "0x10", -EINVAL, 0 },
+		{ "nan", -EINVAL, 0 },
+		{ "++1", -EINVAL, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int64_t n = -7;
+
+		print_message("  '%s'\n", rows[i].text);
+		assert_int_equal(cpu_parse(rows[i].text, &n), rows[i].status);
+		assert_true(n == (rows[i].status ? -7 : rows[i].nanocores));
+	}
+}
+
+static void a_long_quantity_ends(void **state)
+{
+	static char text[100001];
+	int64_t     n;
+
+	(void)state;
+	memset(text, '9', sizeof(text) - 1);
+	assert_int_equal(cpu_parse(text, &n), -ERANGE);
+	text[1] = '.';
+	assert_int_equal(cpu_parse(text, &n), 0);
+	assert_true(n == 10000000000);
+}
+
+static void thresholds(void **state)
+{
+	static const struct {
+		const char *text;
+		int         status;
+		int64_t     nanocores;
+	} rows[] = {
+		{ "4", 0, 4000000 },       { "0", 0, 0 },           { "0.5", 0, 500000 },
+		{ "4m", 0, 4000000 },      { "250000n", 0, 250000 }, { "500u", 0, 500000 },
+		{ "1e-3", 0, 1000000 },    { "1k", 0, 1000000000000 }, { "-4", -EINVAL, 0 },
+		{ "-4m", -EINVAL, 0 },     { "four", -EINVAL, 0 },  { "", -EINVAL, 0 },
+		{ "4 ", -EINVAL, 0 },      { "99999999999999", -ERANGE, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int64_t n = -7;
+
+		print_message("  '%s'\n", rows[i].text);
+		assert_int_equal(cpu_parse_threshold(rows[i].text, &n), rows[i].status);
+		assert_true(n == (rows[i].status ? -7 : rows[i].nanocores));
+	}
+}
+
+static void formats(void **state)
+{
+	static const struct {
+		int64_t     nanocores;
+		const char *want;
+	} rows[] = { { 0, "0m" },
+		     { 2000000, "2m" },
+		     { 500000, "0.5m" },
+		     { 1, "0.000001m" },
+		     { 499990833, "499.990833m" },
+		     { 10000000, "10m" },
+		     { INT64_MAX, "9223372036854.775807m" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[CPU_TEXT_SIZE];
+
+		cpu_format(text, rows[i].nanocores);
+		assert_string_equal(text, rows[i].want);
+	}
+}
+
+static void recorded_metrics(void **state)
+{
+	static const char *const versions[] = { "1.26", "1.34" };
+	static const struct {
+		const char *recording;
+		int         status;
+		size_t      pods;
+		int64_t     least, most; /* the sum */
+	} rows[] = {
+		{ "metrics-idle", 0, 1, 0, 4000000 },
+		{ "metrics-busy", 0, 1, 1400000000, 1600000000 },
+		{ "metrics-zero", 0, 1, 0, 0 },
+		{ "metrics-none-yet", 0, 0, 0, 0 },
+		{ "metrics-after-exit", 0, 0, 0, 0 },
+		{ "metrics-api-absent", -EBADMSG, 0, 0, 0 },
+		{ "metrics-server-down", -EBADMSG, 0, 0, 0 },
+		{ "metrics-forbidden", -EBADMSG, 0, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t v = 0; v < ARRAY_SIZE(versions); v++)
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+			struct pod_metrics m = { 0 };
+			struct err         err = { 0 };
+			char              *body = recording_body(versions[v], rows[i].recording);
+
+			print_message("  %s %s\n", versions[v], rows[i].recording);
+			assert_int_equal(pod_metrics_decode(body, strlen(body), &m, &err),
+					 rows[i].status);
+			assert_int_equal(m.pods, rows[i].pods);
+			assert_true(m.nanocores >= rows[i].least && m.nanocores <= rows[i].most);
+			assert_int_equal(m.oldest_ms > 0, rows[i].pods > 0);
+			assert_int_equal(m.container_count, 2 * rows[i].pods);
+			pod_metrics_fini(&m);
+			free(body);
+		}
+}
+
+#define LIST(items)       "{\"kind\":\"PodMetricsList\",\"items\":[" items "]}"
+#define ITEM(name, at, c) "{\"metadata\":{\"name\":\"" name "\"},\"timestamp\":" at ",\"containers\":" c "}"
+#define C(name, cpu)      "{\"name\":\"" name "\",\"usage\":{\"cpu\":" cpu "}}"
+#define AT                "\"2026-11-24T00:00:10Z\""
+#define EARLIER           "\"2026-11-24T00:00:05Z\""
+
+static void made_metrics(void **state)
+{
+	static const struct {
+		const char *name, *body;
+		int         status;
+		int64_t     nanocores;
+	} rows[] = {
+		{ "two pods", LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"500u\"") "]") "," ITEM(
+				      "q", EARLIER, "[" C("a", "\"1n\"") "]")), 0, 1500001 },
+		{ "no items", LIST(""), 0, 0 },
+		{ "items null", "{\"kind\":\"PodMetricsList\",\"items\":null}", 0, 0 },
+		{ "one bad quantity spoils the sum",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"1x\"") "]")), -EBADMSG, 0 },
+		{ "negative", LIST(ITEM("p", AT, "[" C("a", "\"-513m\"") "]")), -EBADMSG, 0 },
+		{ "overflow of one", LIST(ITEM("p", AT, "[" C("a", "\"1E\"") "]")), -EBADMSG, 0 },
+		{ "overflow of the sum",
+		  LIST(ITEM("p", AT, "[" C("a", "\"9G\"") "," C("b", "\"9G\"") "]")), -EBADMSG, 0 },
+		{ "cpu a number", LIST(ITEM("p", AT, "[" C("a", "1") "]")), -EBADMSG, 0 },
+		{ "cpu null", LIST(ITEM("p", AT, "[" C("a", "null") "]")), -EBADMSG, 0 },
+		{ "no usage", LIST(ITEM("p", AT, "[{\"name\":\"a\"}]")), -EBADMSG, 0 },
+		{ "container without a name", LIST(ITEM("p", AT, "[{\"usage\":{\"cpu\":\"1m\"}}]")),
+		  -EBADMSG, 0 },
+		{ "containers empty", LIST(ITEM("p", AT, "[]")), -EBADMSG, 0 },
+		{ "containers null", LIST(ITEM("p", AT, "null")), -EBADMSG, 0 },
+		{ "containers empty in the second pod",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT, "[]")), -EBADMSG, 0 },
+		{ "timestamp null", LIST(ITEM("p", "null", "[" C("a", "\"1m\"") "]")), -EBADMSG, 0 },
+		{ "timestamp no time", LIST(ITEM("p", "\"now\"", "[" C("a", "\"1m\"") "]")), -EBADMSG, 0 },
+		{ "item no object", LIST("1"), -EBADMSG, 0 },
+		{ "items an object", "{\"kind\":\"PodMetricsList\",\"items\":{}}", -EBADMSG, 0 },
+		{ "no items at all", "{\"kind\":\"PodMetricsList\"}", -EBADMSG, 0 },
+		{ "another kind", "{\"kind\":\"PodList\",\"items\":[]}", -EBADMSG, 0 },
+		{ "duplicate keys", "{\"kind\":\"PodMetricsList\",\"items\":[],\"items\":[]}", -EBADMSG, 0 },
+		{ "cut off", "{\"kind\":\"PodMetricsList\",\"items\":[", -EBADMSG, 0 },
+		{ "text", "error trying to reach service", -EBADMSG, 0 },
+		{ "empty", "", -EBADMSG, 0 },
+		{ "null", "null", -EBADMSG, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pod_metrics m = { 0 };
+		struct err         err = { 0 };
+
+		print_message("  %s\n", rows[i].name);
+		assert_int_equal(pod_metrics_decode(rows[i].body, strlen(rows[i].body), &m, &err),
+				 rows[i].status);
+		assert_true(m.nanocores == rows[i].nanocores);
+		assert_int_equal(err.msg[0] != '\0', rows[i].status < 0);
+		pod_metrics_fini(&m);
+	}
+}
+
+static void names_and_the_oldest_sample(void **state)
+{
+	static const char body[] = LIST(ITEM("p", AT, "[" C("a", "\"0\"") "]") "," ITEM(
+		"q", EARLIER, "[" C("b", "\"0\"") "]"));
+	struct pod_metrics m = { 0 };
+	int64_t            earlier_ms;
+
+	(void)state;
+	assert_int_equal(pod_metrics_decode(body, strlen(body), &m, NULL), 0);
+	assert_int_equal(rfc3339_parse("2026-11-24T00:00:05Z", &earlier_ms), 0);
+	assert_true(m.oldest_ms == earlier_ms);
+	assert_true(pod_metrics_has(&m, "p", "a"));
+	assert_true(pod_metrics_has(&m, "q", "b"));
+	assert_false(pod_metrics_has(&m, "p", "b"));
+	assert_false(pod_metrics_has(&m, "p", ""));
+	pod_metrics_fini(&m);
+}
+
+static int allocations_left;
+
+static void *failing_malloc(size_t n)
+{
+	return allocations_left-- > 0 ? malloc(n) : NULL;
+}
+
+static void out_of_memory(void **state)
+{
+	char *body = recording_body("1.34", "metrics-busy");
+	int   r = -1;
+
+	(void)state;
+	json_set_alloc_funcs(failing_malloc, free);
+	for (int n = 0; r < 0; n++) {
+		struct pod_metrics m = { 0 };
+
+		assert_true(n < 10000);
+		allocations_left = n;
+		r = pod_metrics_decode(body, strlen(body), &m, NULL);
+		pod_metrics_fini(&m);
+	}
+	json_set_alloc_funcs(malloc, free);
+	free(body);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quantities),
+		cmocka_unit_test(a_long_quantity_ends),
+		cmocka_unit_test(thresholds),
+		cmocka_unit_test(formats),
+		cmocka_unit_test(recorded_metrics),
+		cmocka_unit_test(made_metrics),
+		cmocka_unit_test(names_and_the_oldest_sample),
+		cmocka_unit_test(out_of_memory),
+	};
+
+	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
+}
