@@ -1,9 +1,9 @@
 /*
  * app.h - one run of the program: its state, and the two calls that all its parts wait with.
  *
- *   cleanup.c   main, signals, the loop          observe.c   the Job and its Service, as they are
- *   idle.c      CPU checks and the last look     teardown.c  what is deleted, and in which order
- *                                                report.c    what people are told of it
+ *   cleanup.c   main and the lifecycle           observe.c   the Job and its Service, as they are
+ *   app.c       waiting, and failing requests    idle.c      CPU checks and the last look
+ *   teardown.c  what is deleted, in which order  report.c    what people are told of it
  *
  * One thread; requests read as if they blocked, but every wait goes through app_wait(), where the
  * watch, the signals and the answers meet.
@@ -37,9 +37,9 @@ enum trigger {
 
 /* Something that fails and recovers: the first failure is told, then one line a minute. */
 struct trouble {
-	const char *what;    /* literal, for the log */
+	const char *what; /* literal, for the log */
 	bool        failing;
-	bool        told;    /* of this failure a line was logged */
+	bool        told; /* of this failure a line was logged */
 	int64_t     since_ms;
 	int64_t     line_ms; /* when the last line was logged; 0 = never */
 	unsigned    attempt; /* for backoff_ms() */
@@ -51,11 +51,11 @@ struct watch {
 	struct k8s_request    request;  /* that of @exchange */
 	struct lines          lines;
 	char                  version[K8S_VERSION_SIZE]; /* resume behind this; "" = LIST first */
-	bool                  refused;     /* 403 to list or watch: GETs instead */
-	bool                  expired;     /* the stream said 410 */
-	bool                  ended;       /* since the last LIST: the next read is one */
-	struct err            bad;         /* why we cut the stream off */
-	unsigned              attempt;     /* short-lived watches in a row */
+	bool                  refused;                   /* 403 to list or watch: GETs instead */
+	bool                  expired;                   /* the stream said 410 */
+	bool                  ended;   /* since the last LIST: the next read is one */
+	struct err            bad;     /* why we cut the stream off */
+	unsigned              attempt; /* short-lived watches in a row */
 	int64_t               started_ms;
 	int64_t               read_due_ms; /* next LIST or GET of the Job */
 	int64_t               absent_ms;   /* when a read last said that there is no such Job */
@@ -71,16 +71,16 @@ struct service {
 
 struct idle {
 	struct idle_count  count;
-	struct pod_metrics metrics;    /* the last decoded answer; for the last look */
-	enum reading       reading;    /* the last one */
-	const char        *why;        /* literal: why it was unknown */
-	int64_t            last_cpu;   /* nanocores of the last idle reading */
-	int64_t            check_ms;   /* next check, on its grid */
+	struct pod_metrics metrics;      /* the last decoded answer; for the last look */
+	enum reading       reading;      /* the last one */
+	const char        *why;          /* literal: why it was unknown */
+	int64_t            last_cpu;     /* nanocores of the last idle reading */
+	int64_t            check_ms;     /* next check, on its grid */
 	unsigned           look_attempt; /* last looks since the job was last active */
-	int64_t            look_due_ms; /* a last look is not taken before this */
+	int64_t            look_due_ms;  /* a last look is not taken before this */
 	char               look_version[K8S_VERSION_SIZE]; /* of the Job as the last look read it */
 	bool               forbidden_told;
-	bool               pods_forbidden; /* list of pods: 403; told once */
+	bool               pods_forbidden;   /* list of pods: 403; told once */
 	int64_t            pending_since_ms; /* monotonic; the Job waits for a ready pod since */
 	bool               hold_told;
 	char               hold[K8S_HOLD_SIZE]; /* the value that was told */
@@ -136,9 +136,9 @@ int64_t app_api_ms(const struct app *a);
 /* Does what is due: reads and watches the Job, notes and adopts its Service. */
 void    observe_run(struct app *a);
 int64_t observe_due_ms(const struct app *a);
-void    observe_stop(struct app *a);     /* closes the watch */
-void    observe_on_wake(struct app *a);  /* reaps the watch if it has ended */
-bool    observe_missing(struct app *a);  /* the Job did not appear in time, as a read confirmed */
+void    observe_stop(struct app *a);    /* closes the watch */
+void    observe_on_wake(struct app *a); /* reaps the watch if it has ended */
+bool    observe_missing(struct app *a); /* the Job did not appear in time, as a read confirmed */
 
 /* One GET of the Job, folded into a->target. Returns 0, or -errno if nothing was learnt. */
 int observe_read_job(struct app *a, struct k8s_job *ret_job);

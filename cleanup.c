@@ -21,122 +21,6 @@ enum exit_status {
 	EXIT_SIGNALLED = 143, /* 128 + SIGTERM: as if it had not been caught */
 };
 
-/* ---- Waiting ---- */
-
-static void on_signal(struct app *a)
-{
-	struct signalfd_siginfo info;
-
-	while (read(a->sigfd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		a->signals++;
-		log_info("signal", LS("name", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"),
-			 LI("count", a->signals));
-		if (a->give_up_ms == INT64_MAX)
-			continue; /* not in a teardown: app_interrupted() sees it */
-		int64_t limit = now_ms() + (a->signals == 1 ? 25000 : 1000);
-		if (limit < a->give_up_ms)
-			a->give_up_ms = limit;
-	}
-}
-
-void app_wait(struct app *a, int64_t until_ms)
-{
-	struct err err = { 0 };
-
-	if (http_wait(a->http, a->sigfd, until_ms, &err) < 0 && !a->broken) {
-		log_error("cannot go on", LS("error", err.msg));
-		a->broken = true;
-	}
-	on_signal(a);
-	observe_on_wake(a);
-}
-
-bool app_interrupted(const struct app *a)
-{
-	if (a->broken)
-		return true;
-	if (a->watching)
-		return a->signals > 0 || target_is_over(&a->target);
-	return now_ms() >= a->give_up_ms;
-}
-
-bool app_sleep(struct app *a, int64_t until_ms)
-{
-	while (!app_interrupted(a)) {
-		if (now_ms() >= until_ms)
-			return true;
-		app_wait(a, until_ms < a->give_up_ms ? until_ms : a->give_up_ms);
-	}
-	return false;
-}
-
-int app_call(struct app *a, const struct k8s_request *q, struct k8s_result *ret)
-{
-	struct err            err = { 0 };
-	struct http_exchange *x = k8s_start(a->k8s, q, &err);
-
-	*ret = (struct k8s_result){ .answer = K8S_UNREACHABLE, .date_ms = -1 };
-	if (!x) {
-		(void)snprintf(ret->words, sizeof(ret->words), "%s", err.msg);
-		return 0;
-	}
-	while (!http_response(x)) {
-		if (app_interrupted(a)) {
-			k8s_cancel(a->k8s, x);
-			return -ECANCELED;
-		}
-		app_wait(a, a->give_up_ms);
-	}
-	k8s_finish(a->k8s, q, x, ret);
-	if (ret->date_ms >= 0)
-		a->clock_offset_ms = ret->date_ms - wall_ms();
-	return 0;
-}
-
-int64_t app_api_ms(const struct app *a)
-{
-	return wall_ms() + a->clock_offset_ms;
-}
-
-/* ---- What is logged of failing requests ---- */
-
-void trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s_result *r,
-		int64_t next_ms)
-{
-	int64_t now = now_ms();
-
-	if (!t->failing) {
-		t->failing = true;
-		t->told = false;
-		t->since_ms = now;
-	}
-	if (t->line_ms && now - t->line_ms < TROUBLE_LINE_EVERY_MS)
-		return;
-	t->line_ms = now;
-	t->told = true;
-	log_warn(t->what, LS("verb", k8s_verb_name(q->verb)),
-		 LS("resource", k8s_resource_name(q->resource)), LI("status", r->status),
-		 LS("error", r->words), LI("failing_s", (now - t->since_ms) / 1000),
-		 LIF(next_ms >= 0, LI("retry_ms", next_ms)));
-}
-
-void trouble_off(struct trouble *t)
-{
-	if (t->failing && t->told)
-		log_info("recovered", LS("from", t->what),
-			 LI("failed_s", (now_ms() - t->since_ms) / 1000));
-	t->failing = false;
-	t->attempt = 0;
-}
-
-void log_forbidden(const struct app *a, const struct k8s_request *q, const char *lost)
-{
-	log_warn("permission missing", LS("verb", k8s_verb_name(q->verb)),
-		 LS("resource", k8s_resource_name(q->resource)),
-		 LS("api_group", k8s_resource_group(q->resource)), LS("namespace", a->cfg->ns),
-		 LS("without_it", lost));
-}
-
 /* ---- The lifecycle ---- */
 
 static int64_t min_ms(int64_t a, int64_t b)
@@ -163,24 +47,20 @@ static enum trigger app_watch(struct app *a)
 	if (t || a->signals || a->broken)
 		return t;
 	switch (a->target.state) {
-	case TARGET_COMPLETED:
-		return TRIGGER_COMPLETED;
-	case TARGET_FAILED:
-		return TRIGGER_FAILED;
-	case TARGET_GONE:
-		return TRIGGER_GONE;
+	case TARGET_COMPLETED: return TRIGGER_COMPLETED;
+	case TARGET_FAILED: return TRIGGER_FAILED;
+	case TARGET_GONE: return TRIGGER_GONE;
 	case TARGET_AWAITED:
 	case TARGET_LIVE:
-	case TARGET_NEWCOMER:
-		break;
+	case TARGET_NEWCOMER: break;
 	}
 	return TRIGGER_NONE;
 }
 
 static int on_newcomer(const struct app *a)
 {
-	log_warn("another job has our job's name, it is left alone",
-		 LS("job", a->cfg->target_job), LS("our_uid", a->target.job.uid));
+	log_warn("another job has our job's name, it is left alone", LS("job", a->cfg->target_job),
+		 LS("our_uid", a->target.job.uid));
 	return EXIT_DONE;
 }
 
@@ -199,14 +79,10 @@ static int app_run(struct app *a)
 		if (!t)
 			return on_newcomer(a);
 		switch (teardown_run(a, t)) {
-		case OUTCOME_DONE:
-			return EXIT_DONE;
-		case OUTCOME_LEFT:
-			return EXIT_INCOMPLETE;
-		case OUTCOME_SIGNALLED:
-			return EXIT_SIGNALLED;
-		case OUTCOME_LOOK_AGAIN:
-			break;
+		case OUTCOME_DONE: return EXIT_DONE;
+		case OUTCOME_LEFT: return EXIT_INCOMPLETE;
+		case OUTCOME_SIGNALLED: return EXIT_SIGNALLED;
+		case OUTCOME_LOOK_AGAIN: break;
 		}
 	}
 }
@@ -275,17 +151,18 @@ static int print_help(void)
 	int        r = config_describe(&table, false);
 
 	if (r == 0)
-		(void)printf("cleanup-grpc " VERSION
-			     " - watches one streaming job and tears it down when it has ended\n\n"
-			     "Usage: cleanup-grpc [--dry-run | --help | --version]\n\n"
-			     "  --dry-run   as DRY_RUN=true: log what would be deleted, change nothing\n"
-			     "  --help      this text\n"
-			     "  --version   the version\n\n"
-			     "Everything else is set by the environment:\n\n%s\n"
-			     "Exit status: 0 torn down, or nothing to do; 1 teardown incomplete (what "
-			     "is left is named);\n2 bad configuration; 143 stopped by SIGTERM or "
-			     "SIGINT before a teardown.\n",
-			     table.data);
+		(void)printf(
+			"cleanup-grpc " VERSION
+			" - watches one streaming job and tears it down when it has ended\n\n"
+			"Usage: cleanup-grpc [--dry-run | --help | --version]\n\n"
+			"  --dry-run   as DRY_RUN=true: log what would be deleted, change nothing\n"
+			"  --help      this text\n"
+			"  --version   the version\n\n"
+			"Everything else is set by the environment:\n\n%s\n"
+			"Exit status: 0 torn down, or nothing to do; 1 teardown incomplete (what "
+			"is left is named);\n2 bad configuration; 143 stopped by SIGTERM or "
+			"SIGINT before a teardown.\n",
+			table.data);
 	buf_fini(&table);
 	return r == 0 ? EXIT_DONE : EXIT_INCOMPLETE;
 }
@@ -302,22 +179,17 @@ static int parse_options(int argc, char **argv, bool *ret_dry_run)
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
-		case 'n':
-			*ret_dry_run = true;
-			break;
-		case 'h':
-			return print_help();
-		case 'v':
-			(void)printf("cleanup-grpc " VERSION "\n");
-			return EXIT_DONE;
-		default:
-			(void)fprintf(stderr, "Try 'cleanup-grpc --help'.\n");
-			return EXIT_CONFIG;
+		case 'n': *ret_dry_run = true; break;
+		case 'h': return print_help();
+		case 'v': (void)printf("cleanup-grpc " VERSION "\n"); return EXIT_DONE;
+		default: (void)fprintf(stderr, "Try 'cleanup-grpc --help'.\n"); return EXIT_CONFIG;
 		}
 	}
 	if (optind < argc) {
-		(void)fprintf(stderr, "cleanup-grpc: takes no arguments, got '%s'. Try "
-				      "'cleanup-grpc --help'.\n", argv[optind]);
+		(void)fprintf(stderr,
+			      "cleanup-grpc: takes no arguments, got '%s'. Try "
+			      "'cleanup-grpc --help'.\n",
+			      argv[optind]);
 		return EXIT_CONFIG;
 	}
 	return -1;

@@ -37,19 +37,21 @@ struct cfg_var {
 	const char *meaning; /* one line, for --help and the README */
 };
 
-#define AT(f)  offsetof(struct config, f), 0
-#define STR(f) offsetof(struct config, f), sizeof(((struct config *)NULL)->f)
+#define AT(f)   offsetof(struct config, f), 0
+#define STR(f)  offsetof(struct config, f), sizeof(((struct config *)NULL)->f)
 #define NOWHERE 0, 0
 
 static const struct cfg_var vars[] = {
 	{ "CPU_USAGE_THRESHOLD", CFG_CPU, AT(threshold_nanocores), "4", 0, 0, NULL,
-	  "idle at or below this: millicores (`4`, `0.5`) or a quantity with a suffix (`4m`, `250000n`)" },
+	  "idle at or below this: millicores (`4`, `0.5`) or a quantity with a suffix (`4m`, "
+	  "`250000n`)" },
 	{ "MAX_CPU_USAGE_COUNT", CFG_U32, AT(max_idle_count), "5", 1, 10000, NULL,
 	  "consecutive idle checks that trigger, 1..10000" },
 	{ "ENABLE_CPU_USAGE_CHECK", CFG_BOOL, AT(check_cpu), "true", 0, 0, NULL,
 	  "`false`: never ask the metrics API, no idle trigger" },
 	{ "JOB_ID", CFG_NAME, STR(job_id), NULL, 0, 0, "from the host name",
-	  "the streaming job's id; unset: cut out of the host name `cleanup-job-<JOB_ID>-<5 chars>`" },
+	  "the streaming job's id; unset: cut out of the host name `cleanup-job-<JOB_ID>-<5 "
+	  "chars>`" },
 	{ "TARGET_JOB", CFG_NAME, STR(target_job), NULL, 0, 0, "grpc-job-$JOB_ID",
 	  "the Job to watch and tear down" },
 	{ "TARGET_SERVICE", CFG_LABEL, STR(target_service), NULL, 0, 0, "grpc-service-$JOB_ID",
@@ -63,21 +65,23 @@ static const struct cfg_var vars[] = {
 	{ "STARTUP_GRACE_SECONDS", CFG_SECONDS, AT(startup_grace_ms), "0", 0, WEEK_MS, NULL,
 	  "readings within this time of the Job's start are unknown" },
 	{ "MIN_DISTINCT_SAMPLES", CFG_U32, AT(min_distinct_samples), "2", 1, 10000, NULL,
-	  "different sample times the idle count must rest on, 1..`MAX_CPU_USAGE_COUNT`; 1.1 did 1" },
+	  "different sample times the idle count must rest on, 1..`MAX_CPU_USAGE_COUNT`; 1.1 did "
+	  "1" },
 	{ "PENDING_TIMEOUT_SECONDS", CFG_SECONDS, AT(pending_timeout_ms), "0", 0, WEEK_MS, NULL,
 	  "tear down a Job of which no pod was ever ready for this long; 0: never" },
-	{ "MISSING_JOB_TIMEOUT_SECONDS", CFG_SECONDS, AT(missing_timeout_ms), "60", 0, WEEK_MS, NULL,
-	  "how long to wait for a Job that does not exist yet" },
+	{ "MISSING_JOB_TIMEOUT_SECONDS", CFG_SECONDS, AT(missing_timeout_ms), "60", 0, WEEK_MS,
+	  NULL, "how long to wait for a Job that does not exist yet" },
 	{ "COMPLETED_GRACE_SECONDS", CFG_SECONDS, AT(completed_grace_ms), "0", 0, WEEK_MS, NULL,
 	  "keep a completed Job (for its logs) this long; its Service goes at once" },
 	{ "FAILED_GRACE_SECONDS", CFG_SECONDS, AT(failed_grace_ms), "0", 0, WEEK_MS, NULL,
 	  "the same for a failed Job" },
 	{ "ADOPT_SERVICE", CFG_BOOL, AT(adopt_service), "true", 0, 0, NULL,
-	  "make the Job an owner of the Service, so that it goes with the Job even without a cleaner" },
+	  "make the Job an owner of the Service, so that it goes with the Job even without a "
+	  "cleaner" },
 	{ "DELETE_SELF", CFG_BOOL, AT(delete_self), "true", 0, 0, NULL,
 	  "delete `SELF_JOB` as the last act" },
-	{ "TEARDOWN_TIMEOUT_SECONDS", CFG_SECONDS, AT(teardown_timeout_ms), "600", 1000, 86400000, NULL,
-	  "give up tearing down after this, 1..86400" },
+	{ "TEARDOWN_TIMEOUT_SECONDS", CFG_SECONDS, AT(teardown_timeout_ms), "600", 1000, 86400000,
+	  NULL, "give up tearing down after this, 1..86400" },
 	{ "RABBITMQ_URL", CFG_URL, STR(rabbitmq_url), NULL, 0, 0, "off",
 	  "RabbitMQ's management API, `http(s)://host:15672`, without user info" },
 	{ "RABBITMQ_USER", CFG_TEXT, STR(rabbitmq_user), NULL, 0, 0, "-", "its user" },
@@ -85,19 +89,22 @@ static const struct cfg_var vars[] = {
 	  "the user's password, or:" },
 	{ "RABBITMQ_PASSWORD_FILE", CFG_TEXT, STR(rabbitmq_password_file), NULL, 0, 0, "-",
 	  "a file that holds it" },
-	{ "RABBITMQ_VHOST", CFG_TEXT, STR(rabbitmq_vhost), "/", 0, 0, NULL, "virtual host of the queues" },
+	{ "RABBITMQ_VHOST", CFG_TEXT, STR(rabbitmq_vhost), "/", 0, 0, NULL,
+	  "virtual host of the queues" },
 	{ "RABBITMQ_CA_FILE", CFG_TEXT, STR(rabbitmq_ca_file), NULL, 0, 0, "-",
 	  "CA certificates (PEM) to verify an https broker against" },
 	{ "RABBITMQ_QUEUE_PREFIX", CFG_TEXT, STR(rabbitmq_queue_prefix), NULL, 0, 0,
 	  "grpc-job-$JOB_ID-", "queues whose names start with this belong to the job" },
 	{ "DRY_RUN", CFG_BOOL, AT(dry_run), "false", 0, 0, NULL,
 	  "change nothing: log what would be deleted, then exit 0" },
-	{ "LOG_LEVEL", CFG_LEVEL, AT(log_level), "info", 0, 0, NULL, "`debug`, `info`, `warn`, `error`" },
+	{ "LOG_LEVEL", CFG_LEVEL, AT(log_level), "info", 0, 0, NULL,
+	  "`debug`, `info`, `warn`, `error`" },
 	{ "LOG_FORMAT", CFG_FORMAT, AT(log_format), "text", 0, 0, NULL,
 	  "`text` (key=value) or `json` (one object a line)" },
 	{ "KUBERNETES_SERVICE_HOST", CFG_HOST, NOWHERE, NULL, 0, 0, "set by Kubernetes",
 	  "the API server's address" },
-	{ "KUBERNETES_SERVICE_PORT", CFG_HOST, NOWHERE, NULL, 0, 0, "set by Kubernetes", "its port" },
+	{ "KUBERNETES_SERVICE_PORT", CFG_HOST, NOWHERE, NULL, 0, 0, "set by Kubernetes",
+	  "its port" },
 	{ "KUBE_API_URL", CFG_URL, STR(api_url), NULL, 0, 0, "-",
 	  "overrides these two; `http://` only to a loopback address" },
 	{ "SERVICE_ACCOUNT_DIR", CFG_TEXT, STR(service_account_dir),
@@ -255,8 +262,8 @@ static void complain_range(struct loader *l, const struct cfg_var *v, const char
 			       (long long)v->min, (long long)v->max);
 	else
 		(void)snprintf(allowed, sizeof(allowed),
-			       "want seconds, at most three decimals, %g..%g", (double)v->min / 1000,
-			       (double)v->max / 1000);
+			       "want seconds, at most three decimals, %g..%g",
+			       (double)v->min / 1000, (double)v->max / 1000);
 	complain(l, v->env, value, allowed);
 }
 
@@ -286,8 +293,10 @@ static void set_name(struct loader *l, const struct cfg_var *v, const char *valu
 	}
 	l->job_id_bad |= dst == l->cfg->job_id;
 	complain(l, v->env, value,
-		 label ? "want an RFC 1123 label: at most 63 of a-z 0-9 -, a letter or digit at each end"
-		       : "want an RFC 1123 name: at most 253 of a-z 0-9 - ., a letter or digit at each "
+		 label ? "want an RFC 1123 label: at most 63 of a-z 0-9 -, a letter or digit at "
+			 "each end"
+		       : "want an RFC 1123 name: at most 253 of a-z 0-9 - ., a letter or digit at "
+			 "each "
 			 "end");
 }
 
@@ -300,7 +309,8 @@ static void set_value(struct loader *l, const struct cfg_var *v, const char *val
 
 	switch (v->kind) {
 	case CFG_U32:
-		if (parse_u32(value, (uint32_t)v->min, (uint32_t)v->max, (uint32_t *)(void *)dst) < 0)
+		if (parse_u32(value, (uint32_t)v->min, (uint32_t)v->max, (uint32_t *)(void *)dst) <
+		    0)
 			complain_range(l, v, value);
 		break;
 	case CFG_SECONDS:
@@ -309,25 +319,21 @@ static void set_value(struct loader *l, const struct cfg_var *v, const char *val
 		break;
 	case CFG_BOOL:
 		if (!parse_bool(value, (bool *)(void *)dst))
-			complain(l, v->env, value, "want true or false, 1 or 0, yes or no, on or off");
+			complain(l, v->env, value,
+				 "want true or false, 1 or 0, yes or no, on or off");
 		break;
 	case CFG_CPU:
 		if (cpu_parse_threshold(value, (int64_t *)(void *)dst) < 0)
 			complain(l, v->env, value,
-				 "want millicores (4, 0.5) or a Kubernetes quantity (4m, 250000n), not "
+				 "want millicores (4, 0.5) or a Kubernetes quantity (4m, 250000n), "
+				 "not "
 				 "negative");
 		break;
 	case CFG_NAME:
-	case CFG_LABEL:
-		set_name(l, v, value);
-		break;
+	case CFG_LABEL: set_name(l, v, value); break;
 	case CFG_TEXT:
-	case CFG_SECRET:
-		set_text(l, v, value);
-		break;
-	case CFG_URL:
-		set_url(l, v, value);
-		break;
+	case CFG_SECRET: set_text(l, v, value); break;
+	case CFG_URL: set_url(l, v, value); break;
 	case CFG_LEVEL:
 		if (!parse_word(value, levels, ARRAY_SIZE(levels), &word))
 			complain(l, v->env, value, "want debug, info, warn or error");
@@ -338,8 +344,7 @@ static void set_value(struct loader *l, const struct cfg_var *v, const char *val
 			complain(l, v->env, value, "want text or json");
 		*(enum log_format *)(void *)dst = (enum log_format)word;
 		break;
-	case CFG_HOST:
-		break;
+	case CFG_HOST: break;
 	}
 }
 
@@ -390,7 +395,8 @@ static void derive_name(struct loader *l, const char *env, const char *prefix, c
 	if (is_rfc1123_name(name, size - 1) && !(label && strchr(name, '.')))
 		(void)copy_str(dst, size, name);
 	else
-		complain(l, env, name, "made of JOB_ID, and not an RFC 1123 name of the right length");
+		complain(l, env, name,
+			 "made of JOB_ID, and not an RFC 1123 name of the right length");
 }
 
 static void derive_namespace(struct loader *l)
@@ -411,8 +417,10 @@ static void derive_namespace(struct loader *l)
 		(void)copy_str(cfg->ns, sizeof(cfg->ns), text.data);
 	else
 		complain(l, "NAMESPACE", "",
-			 r < 0 ? "set it, or mount a service account (its file namespace cannot be read)"
-			       : "set it: the service account's file namespace holds no RFC 1123 label");
+			 r < 0 ? "set it, or mount a service account (its file namespace cannot be "
+				 "read)"
+			       : "set it: the service account's file namespace holds no RFC 1123 "
+				 "label");
 	buf_fini(&text);
 }
 
@@ -426,7 +434,8 @@ static void derive_api_url(struct loader *l)
 		return;
 	if (!host[0] || !is_host(host, strlen(host), v6))
 		complain(l, "KUBERNETES_SERVICE_HOST", host,
-			 "want the API server's address, which Kubernetes sets in every pod; elsewhere "
+			 "want the API server's address, which Kubernetes sets in every pod; "
+			 "elsewhere "
 			 "set KUBE_API_URL");
 	else if (!is_port(port, strlen(port)))
 		complain(l, "KUBERNETES_SERVICE_PORT", port, "want a port, 1..65535");
@@ -457,10 +466,11 @@ static void check_rabbitmq(struct loader *l)
 		return;
 	if (!prefix[0] && !get(l, "RABBITMQ_QUEUE_PREFIX")[0]) {
 		need_job_id(l);
-		if (!l->job_id_bad && snprintf(prefix, sizeof(cfg->rabbitmq_queue_prefix),
-					       "grpc-job-%s-", cfg->job_id) >=
-					      (int)sizeof(cfg->rabbitmq_queue_prefix))
-			complain(l, "RABBITMQ_QUEUE_PREFIX", "", "JOB_ID is too long for it: set it");
+		if (!l->job_id_bad &&
+		    snprintf(prefix, sizeof(cfg->rabbitmq_queue_prefix), "grpc-job-%s-",
+			     cfg->job_id) >= (int)sizeof(cfg->rabbitmq_queue_prefix))
+			complain(l, "RABBITMQ_QUEUE_PREFIX", "",
+				 "JOB_ID is too long for it: set it");
 	}
 	if (!cfg->rabbitmq_user[0] && !get(l, "RABBITMQ_USER")[0])
 		complain(l, "RABBITMQ_USER", "", "want a user, as RABBITMQ_URL is set");
@@ -484,7 +494,10 @@ static void check_names(struct loader *l)
 int config_load(struct config *ret, config_getenv_fn *getenv_fn, const char *hostname,
 		config_complain_fn *complain_fn, void *arg)
 {
-	struct loader l = { .cfg = ret, .getenv_fn = getenv_fn, .complain = complain_fn, .arg = arg,
+	struct loader l = { .cfg = ret,
+			    .getenv_fn = getenv_fn,
+			    .complain = complain_fn,
+			    .arg = arg,
 			    .hostname = hostname };
 
 	*ret = (struct config){ 0 };
@@ -541,7 +554,8 @@ int config_describe(struct buf *b, bool markdown)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(vars); i++) {
 		const struct cfg_var *v = &vars[i];
 		if (markdown) {
-			r = buf_printf(b, "| `%s` | `%s` | %s |\n", v->env, shown_default(v), v->meaning);
+			r = buf_printf(b, "| `%s` | `%s` | %s |\n", v->env, shown_default(v),
+				       v->meaning);
 			continue;
 		}
 		r = buf_printf(b, "  %s (%s)\n      ", v->env, shown_default(v));

@@ -28,7 +28,7 @@ typedef int http_data_fn(void *arg, const char *p, size_t n);
 /* All pointers are borrowed until http_start() returns; NULL = none. */
 struct http_request {
 	const char   *method;
-	const char   *url; /* http:// or https://, already percent-encoded */
+	const char   *url;     /* http:// or https://, already percent-encoded */
 	const char   *ca_file; /* PEM; read for each new connection, nothing else is trusted */
 	const char   *bearer;  /* secret */
 	const char   *user;
@@ -42,12 +42,12 @@ struct http_request {
 
 /* The three layers of an answer, in the order in which they are to be looked at. */
 struct http_response {
-	CURLcode    transport;      /* != CURLE_OK: no answer, or not all of it */
-	long        status;         /* HTTP status, 0 if none arrived */
-	struct buf  body;           /* owned; whole when @transport is CURLE_OK */
-	int64_t     date_ms;        /* Unix time of the Date header, -1 without */
-	int64_t     retry_after_ms; /* Retry-After, 0 without */
-	char        detail[CURL_ERROR_SIZE]; /* of @transport, in libcurl's words */
+	CURLcode   transport;               /* != CURLE_OK: no answer, or not all of it */
+	long       status;                  /* HTTP status, 0 if none arrived */
+	struct buf body;                    /* owned; whole when @transport is CURLE_OK */
+	int64_t    date_ms;                 /* Unix time of the Date header, -1 without */
+	int64_t    retry_after_ms;          /* Retry-After, 0 without */
+	char       detail[CURL_ERROR_SIZE]; /* of @transport, in libcurl's words */
 };
 
 /* @user_agent is borrowed and outlives the handle. NULL + *err on failure. */

@@ -28,8 +28,8 @@ static void hold_run(struct app *a)
 		(void)copy_str(i->hold, sizeof(i->hold), a->target.job.hold); /* same size */
 		if (h == HOLD_INVALID)
 			log_warn("held, by a value that is neither \"true\" nor an RFC 3339 time",
-				 LS("job", a->cfg->target_job), LS("annotation", K8S_HOLD_ANNOTATION),
-				 LS("value", i->hold));
+				 LS("job", a->cfg->target_job),
+				 LS("annotation", K8S_HOLD_ANNOTATION), LS("value", i->hold));
 		else
 			log_info("held", LS("job", a->cfg->target_job),
 				 LS("annotation", K8S_HOLD_ANNOTATION), LS("value", i->hold));
@@ -66,7 +66,8 @@ static const char *pods_contradict(const struct k8s_pods *pods, const struct pod
 /* Returns 0 with *@ret to be freed; -EACCES if pods may not be listed; -EAGAIN; -ECANCELED. */
 static int list_pods(struct app *a, struct k8s_pods *ret)
 {
-	struct k8s_request q = { .verb = K8S_LIST, .resource = K8S_PODS,
+	struct k8s_request q = { .verb = K8S_LIST,
+				 .resource = K8S_PODS,
 				 .label_selector = a->target.job.selector };
 	struct k8s_result  r;
 	struct err         err = { 0 };
@@ -203,7 +204,8 @@ static void metrics_failed(struct app *a, const struct k8s_request *q, const str
 
 static void check_cpu(struct app *a, int64_t at_ms)
 {
-	struct k8s_request q = { .verb = K8S_LIST, .resource = K8S_POD_METRICS,
+	struct k8s_request q = { .verb = K8S_LIST,
+				 .resource = K8S_POD_METRICS,
 				 .label_selector = a->target.job.selector };
 	struct pod_metrics m;
 	struct k8s_result  r;
@@ -356,7 +358,8 @@ static bool last_look(struct app *a, enum trigger t)
 		idle_count_clear(&a->idle.count);
 		return false;
 	}
-	/* of this read, not of a watch event that may come from here on: the DELETE's precondition */
+	/* of this read, not of a watch event that may come from here on: the DELETE's precondition
+	 */
 	(void)copy_str(a->idle.look_version, sizeof(a->idle.look_version), job.version);
 	return t == TRIGGER_IDLE ? look_at_idle_pods(a) : look_at_pending_pods(a);
 }

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define URL_BYTES       2048
-#define WATCH_SLACK_MS  10000 /* the server ends a watch; this much later we do */
+#define URL_BYTES      2048
+#define WATCH_SLACK_MS 10000 /* the server ends a watch; this much later we do */
 
 struct k8s_client {
 	struct http         *http;  /* borrowed */
@@ -103,8 +103,8 @@ static int token_refresh(struct k8s_client *c, struct err *err)
 	struct err why = { 0 };
 	int        r = read_file(c->token_file, &fresh, &why);
 
-	while (fresh.len && (fresh.data[fresh.len - 1] == '\n' || fresh.data[fresh.len - 1] == '\r' ||
-			     fresh.data[fresh.len - 1] == ' '))
+	while (fresh.len && (fresh.data[fresh.len - 1] == '\n' ||
+			     fresh.data[fresh.len - 1] == '\r' || fresh.data[fresh.len - 1] == ' '))
 		fresh.data[--fresh.len] = '\0';
 	if (r == 0 && !is_header_word(fresh.data, fresh.len))
 		r = err_set(&why, ENOENT, "%s: empty, or not a token", c->token_file);
@@ -122,8 +122,10 @@ static int url_query(struct buf *url, const struct k8s_request *q)
 	int  r = 0;
 
 	if (q->verb == K8S_WATCH) {
-		r = buf_printf(url, "?watch=1&allowWatchBookmarks=true&timeoutSeconds=%u"
-				    "&resourceVersion=", q->watch_s);
+		r = buf_printf(url,
+			       "?watch=1&allowWatchBookmarks=true&timeoutSeconds=%u"
+			       "&resourceVersion=",
+			       q->watch_s);
 		r = r < 0 ? r : http_escape(url, q->version);
 		sep = '&';
 	}
@@ -163,34 +165,32 @@ static const char *content_type(const struct k8s_request *q)
 {
 	if (!q->body)
 		return NULL;
-	return q->verb == K8S_PATCH ? "application/strategic-merge-patch+json"
-				    : "application/json";
+	return q->verb == K8S_PATCH ? "application/strategic-merge-patch+json" : "application/json";
 }
 
-struct http_exchange *k8s_start(struct k8s_client *c, const struct k8s_request *q,
-				struct err *err)
+struct http_exchange *k8s_start(struct k8s_client *c, const struct k8s_request *q, struct err *err)
 {
-	bool       tls = strncmp(c->cfg->api_url, "https:", 6) == 0;
-	struct buf url = { .max = URL_BYTES };
+	bool                  tls = strncmp(c->cfg->api_url, "https:", 6) == 0;
+	struct buf            url = { .max = URL_BYTES };
 	struct http_exchange *x = NULL;
 
 	if (url_build(c, q, &url, err) == 0 && (!tls || token_refresh(c, err) == 0)) {
-		x = http_start(c->http,
-			       &(struct http_request){
-				       .method = verb_methods[q->verb],
-				       .url = url.data,
-				       .ca_file = tls ? c->ca_file : NULL,
-				       .bearer = tls ? c->token.data : NULL, /* never in clear */
-				       .content_type = content_type(q),
-				       .body = q->body,
-				       .total_ms = q->verb == K8S_WATCH
-							   ? q->watch_s * INT64_C(1000) +
-								     WATCH_SLACK_MS
-							   : q->total_ms,
-				       .on_data = q->on_data,
-				       .arg = q->arg,
-			       },
-			       err);
+		x = http_start(
+			c->http,
+			&(struct http_request){
+				.method = verb_methods[q->verb],
+				.url = url.data,
+				.ca_file = tls ? c->ca_file : NULL,
+				.bearer = tls ? c->token.data : NULL, /* never in clear */
+				.content_type = content_type(q),
+				.body = q->body,
+				.total_ms = q->verb == K8S_WATCH
+						    ? q->watch_s * INT64_C(1000) + WATCH_SLACK_MS
+						    : q->total_ms,
+				.on_data = q->on_data,
+				.arg = q->arg,
+			},
+			err);
 	}
 	buf_fini(&url);
 	return x;
@@ -213,18 +213,14 @@ static enum k8s_answer answer_of(const struct k8s_request *q, const struct http_
 	if (r->status >= 200 && r->status < 300)
 		return K8S_OK;
 	switch (r->status) {
-	case 401:
-		return K8S_UNAUTHORIZED;
+	case 401: return K8S_UNAUTHORIZED;
 	case 403: /* what no token gets; only the words tell it from a missing permission */
-		return strstr(s->message, "\"system:anonymous\"") ? K8S_UNAUTHORIZED : K8S_FORBIDDEN;
-	case 404:
-		return names_object(s, q) ? K8S_ABSENT : K8S_TROUBLE;
-	case 409:
-		return K8S_CONFLICT;
-	case 410:
-		return K8S_EXPIRED;
-	default:
-		return K8S_TROUBLE;
+		return strstr(s->message, "\"system:anonymous\"") ? K8S_UNAUTHORIZED
+								  : K8S_FORBIDDEN;
+	case 404: return names_object(s, q) ? K8S_ABSENT : K8S_TROUBLE;
+	case 409: return K8S_CONFLICT;
+	case 410: return K8S_EXPIRED;
+	default: return K8S_TROUBLE;
 	}
 }
 

@@ -50,11 +50,11 @@ enum k8s_answer {
 
 struct k8s_result {
 	enum k8s_answer   answer;
-	long              status;         /* HTTP; 0 if none arrived */
-	int64_t           date_ms;        /* Unix time of the Date header; -1 without */
-	int64_t           retry_after_ms; /* 0: nothing said */
-	struct k8s_status why;            /* of an answer that is not K8S_OK; may be empty */
-	struct buf        body;           /* owned; of K8S_OK */
+	long              status;                /* HTTP; 0 if none arrived */
+	int64_t           date_ms;               /* Unix time of the Date header; -1 without */
+	int64_t           retry_after_ms;        /* 0: nothing said */
+	struct k8s_status why;                   /* of an answer that is not K8S_OK; may be empty */
+	struct buf        body;                  /* owned; of K8S_OK */
 	char              words[K8S_WORDS_SIZE]; /* one line for a log; "" when K8S_OK */
 };
 
@@ -76,8 +76,7 @@ void               k8s_client_free(struct k8s_client *c); /* NULL is fine */
  * one is required, or not an RFC 1123 name), -ENOENT (no token yet; *err names the path),
  * -ENOMEM, -EIO.
  */
-struct http_exchange *k8s_start(struct k8s_client *c, const struct k8s_request *q,
-				struct err *err);
+struct http_exchange *k8s_start(struct k8s_client *c, const struct k8s_request *q, struct err *err);
 
 /*
  * Ends an exchange that has been answered and says what the answer means. The caller owns @ret,

@@ -156,7 +156,7 @@ static int job_selector(const json_t *spec, struct k8s_job *j, struct err *err)
 		r = copy_str(j->selector, sizeof(j->selector), b.data);
 	buf_fini(&b);
 	return r == -ENOMEM ? err_set(err, ENOMEM, "out of memory")
-	       : r < 0	    ? bad(err, "spec.selector.matchLabels")
+	       : r < 0      ? bad(err, "spec.selector.matchLabels")
 			    : 0;
 }
 
@@ -350,12 +350,8 @@ int k8s_watch_decode(const char *p, size_t n, const char *name, struct watch_eve
 		r = job_from(object, name, &ev.job, err);
 		(void)copy_str(ev.version, sizeof(ev.version), ev.job.version); /* same size */
 		break;
-	case WATCH_BOOKMARK:
-		r = bookmark_from(object, &ev, err);
-		break;
-	case WATCH_ERROR:
-		r = status_from(object, &ev.status);
-		break;
+	case WATCH_BOOKMARK: r = bookmark_from(object, &ev, err); break;
+	case WATCH_ERROR: r = status_from(object, &ev.status); break;
 	}
 	if (r == 0)
 		*ret = ev;
@@ -450,7 +446,8 @@ static int pod_status(const json_t *status, struct k8s_pod *pod, struct err *err
 	size_t        i;
 
 	pod->running = has_text(status, "phase", "Running");
-	pod->finished = has_text(status, "phase", "Succeeded") || has_text(status, "phase", "Failed");
+	pod->finished =
+		has_text(status, "phase", "Succeeded") || has_text(status, "phase", "Failed");
 	json_array_foreach(json_object_get(status, "conditions"), i, c) {
 		if (has_text(c, "type", "Ready") && has_text(c, "status", "True"))
 			pod->ready = true;

@@ -67,9 +67,9 @@ struct k8s_pod {
 	bool   running;  /* phase Running */
 	bool   finished; /* phase Succeeded or Failed */
 	bool   deleting;
-	bool   ready;                 /* condition Ready is True */
-	char   waiting[64];           /* reason of the first container that waits; "" = none */
-	char **running_containers;    /* owned; names, init and sidecar containers included */
+	bool   ready;              /* condition Ready is True */
+	char   waiting[64];        /* reason of the first container that waits; "" = none */
+	char **running_containers; /* owned; names, init and sidecar containers included */
 	size_t running_container_count;
 };
 

@@ -23,17 +23,17 @@ struct log_field {
 	int64_t     num;
 };
 
-static inline struct log_field LS(const char *key, const char *str)
-{
+static inline struct log_field LS(const char *key, const char *str) {
 	return (struct log_field){ .key = key, .str = str ? str : "" };
 }
 
-static inline struct log_field LI(const char *key, int64_t num)
-{
+static inline struct log_field
+LI(const char *key, int64_t num) {
 	return (struct log_field){ .key = key, .num = num };
 }
 
-static inline struct log_field LIF(bool cond, struct log_field f) /* left out unless @cond */
+static inline struct log_field
+LIF(bool cond, struct log_field f) /* left out unless @cond */
 {
 	return cond ? f : (struct log_field){ .key = NULL };
 }

@@ -72,10 +72,10 @@ static bool take_suffix(const char *s, struct decimal *d)
 		char text[3];
 		int  exp10, exp2;
 	} suffixes[] = {
-		{ "n", -9, 0 }, { "u", -6, 0 }, { "m", -3, 0 },  { "", 0, 0 },   { "k", 3, 0 },
-		{ "M", 6, 0 },  { "G", 9, 0 },  { "T", 12, 0 },  { "P", 15, 0 }, { "E", 18, 0 },
-		{ "Ki", 0, 10 }, { "Mi", 0, 20 }, { "Gi", 0, 30 }, { "Ti", 0, 40 }, { "Pi", 0, 50 },
-		{ "Ei", 0, 60 },
+		{ "n", -9, 0 },  { "u", -6, 0 },  { "m", -3, 0 },  { "", 0, 0 },
+		{ "k", 3, 0 },   { "M", 6, 0 },   { "G", 9, 0 },   { "T", 12, 0 },
+		{ "P", 15, 0 },  { "E", 18, 0 },  { "Ki", 0, 10 }, { "Mi", 0, 20 },
+		{ "Gi", 0, 30 }, { "Ti", 0, 40 }, { "Pi", 0, 50 }, { "Ei", 0, 60 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
@@ -161,7 +161,7 @@ void pod_metrics_fini(struct pod_metrics *m)
 
 static int add_container(struct pod_metrics *m, const char *pod, const char *name, struct err *err)
 {
-	struct metrics_container c = { .pod = strdup(pod), .name = strdup(name) };
+	struct metrics_container  c = { .pod = strdup(pod), .name = strdup(name) };
 	struct metrics_container *p =
 		reallocarray(m->containers, m->container_count + 1, sizeof(*p));
 
@@ -194,7 +194,8 @@ static int container_from(const json_t *c, const char *pod, struct pod_metrics *
 
 static int item_from(const json_t *item, struct pod_metrics *m, struct err *err)
 {
-	const char   *pod = json_string_value(json_object_get(json_object_get(item, "metadata"), "name"));
+	const char *pod =
+		json_string_value(json_object_get(json_object_get(item, "metadata"), "name"));
 	const char   *at = json_string_value(json_object_get(item, "timestamp"));
 	const json_t *list = json_object_get(item, "containers");
 	json_t       *c;

@@ -11,8 +11,10 @@
 
 #include "util.h"
 
-#define METRICS_MAX_AGE_MS    INT64_C(90000) /* a sample older than this tells nothing */
-#define METRICS_MAX_FUTURE_MS INT64_C(60000) /* nor does one from further ahead: a clock is wrong */
+#define METRICS_MAX_AGE_MS INT64_C(90000) /* a sample older than this tells nothing */
+#define METRICS_MAX_FUTURE_MS                                                                      \
+	INT64_C(60000) /* nor does one from further ahead: a clock is wrong                        \
+			*/
 
 /*
  * Parses a Kubernetes quantity of CPU (resource.Quantity: sign, decimals, suffixes n u m k M G T P
@@ -40,10 +42,10 @@ struct metrics_container {
 
 /* One answer of the metrics API, decoded. Zero is a valid start. */
 struct pod_metrics {
-	size_t                    pods;          /* items in the list */
-	int64_t                   nanocores;     /* sum over all pods and containers */
-	int64_t                   oldest_ms;     /* Unix time of the oldest sample; 0 without pods */
-	struct metrics_container *containers;    /* owned */
+	size_t                    pods;       /* items in the list */
+	int64_t                   nanocores;  /* sum over all pods and containers */
+	int64_t                   oldest_ms;  /* Unix time of the oldest sample; 0 without pods */
+	struct metrics_container *containers; /* owned */
 	size_t                    container_count;
 };
 
@@ -75,9 +77,9 @@ enum reading metrics_judge(const struct pod_metrics *m, int64_t threshold_nanoco
 /* Consecutive idle readings. Zero is a valid start. */
 struct idle_count {
 	uint32_t count;
-	uint32_t distinct;       /* different, ever newer sample timestamps it rests on */
-	int64_t  first_ms;       /* monotonic, of the first idle check counted */
-	int64_t  last_ms;        /* monotonic, of the last one */
+	uint32_t distinct;         /* different, ever newer sample timestamps it rests on */
+	int64_t  first_ms;         /* monotonic, of the first idle check counted */
+	int64_t  last_ms;          /* monotonic, of the last one */
 	int64_t  newest_sample_ms; /* Unix; the last sample that was counted in @distinct */
 };
 

@@ -17,8 +17,8 @@ static void note_change(const struct app *a, enum target_state before)
 
 	if (t->state != before)
 		log_info("job state", LS("job", a->cfg->target_job),
-			 LS("from", target_state_name(before)), LS("to", target_state_name(t->state)),
-			 LS("uid", t->job.uid));
+			 LS("from", target_state_name(before)),
+			 LS("to", target_state_name(t->state)), LS("uid", t->job.uid));
 }
 
 static void saw_job(struct app *a, const struct k8s_job *job)
@@ -86,7 +86,9 @@ static void read_failed(struct app *a, const struct k8s_request *q, const struct
 
 int observe_read_job(struct app *a, struct k8s_job *ret_job)
 {
-	struct k8s_request q = { .verb = K8S_GET, .resource = K8S_JOBS, .name = a->cfg->target_job };
+	struct k8s_request q = { .verb = K8S_GET,
+				 .resource = K8S_JOBS,
+				 .name = a->cfg->target_job };
 	struct k8s_result  r;
 	struct err         err = { 0 };
 	struct k8s_job     job;
@@ -94,8 +96,7 @@ int observe_read_job(struct app *a, struct k8s_job *ret_job)
 
 	if (status < 0)
 		return status;
-	if (r.answer == K8S_OK &&
-	    k8s_job_decode(r.body.data, r.body.len, q.name, &job, &err) < 0)
+	if (r.answer == K8S_OK && k8s_job_decode(r.body.data, r.body.len, q.name, &job, &err) < 0)
 		k8s_result_refuse(&r, &err);
 	if (r.answer == K8S_OK || r.answer == K8S_ABSENT) {
 		trouble_off(&a->api_trouble);
@@ -126,7 +127,8 @@ static void watch_refused(struct app *a, const struct k8s_request *q)
 /* LIST by name: the Job, and the resourceVersion to watch from. */
 static void list_job(struct app *a)
 {
-	struct k8s_request q = { .verb = K8S_LIST, .resource = K8S_JOBS,
+	struct k8s_request q = { .verb = K8S_LIST,
+				 .resource = K8S_JOBS,
 				 .only_name = a->cfg->target_job };
 	struct k8s_result  r;
 	struct err         err = { 0 };
@@ -166,17 +168,14 @@ static int on_watch_line(void *arg, const char *line, size_t len)
 		return -EBADMSG; /* it may have been the one event that counts: read again */
 	switch (ev.type) {
 	case WATCH_ADDED:
-	case WATCH_MODIFIED:
-		saw_job(a, &ev.job);
-		break;
+	case WATCH_MODIFIED: saw_job(a, &ev.job); break;
 	case WATCH_DELETED: {
 		enum target_state before = a->target.state;
 		target_deleted(&a->target, ev.job.uid);
 		note_change(a, before);
 		break;
 	}
-	case WATCH_BOOKMARK:
-		break;
+	case WATCH_BOOKMARK: break;
 	case WATCH_ERROR:
 		w->expired = ev.status.code == 410;
 		return err_set(&w->bad, EPIPE, "%s", ev.status.message);
@@ -281,7 +280,8 @@ static void service_later(struct app *a, const struct k8s_result *r)
  */
 static void adopt(struct app *a)
 {
-	struct k8s_request q = { .verb = K8S_PATCH, .resource = K8S_SERVICES,
+	struct k8s_request q = { .verb = K8S_PATCH,
+				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
 	struct k8s_job     job;
 	struct k8s_result  r;
@@ -297,7 +297,8 @@ static void adopt(struct app *a)
 		a->service.settled = true;
 	} else if (r.answer == K8S_FORBIDDEN) {
 		log_info("permission missing", LS("verb", "patch"), LS("resource", "services"),
-			 LS("namespace", a->cfg->ns), LS("without_it", "the Service is not adopted"));
+			 LS("namespace", a->cfg->ns),
+			 LS("without_it", "the Service is not adopted"));
 		a->service.settled = true;
 	} else {
 		log_debug("service not adopted yet", LI("status", r.status), LS("error", r.words));
@@ -308,7 +309,8 @@ static void adopt(struct app *a)
 
 static void note_service(struct app *a)
 {
-	struct k8s_request q = { .verb = K8S_GET, .resource = K8S_SERVICES,
+	struct k8s_request q = { .verb = K8S_GET,
+				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
 	struct k8s_service s;
 	struct k8s_result  r;
@@ -316,8 +318,8 @@ static void note_service(struct app *a)
 
 	if (app_call(a, &q, &r) < 0)
 		return;
-	if (r.answer == K8S_OK && k8s_service_decode(r.body.data, r.body.len, q.name,
-						     a->target.job.uid, &s, &err) < 0)
+	if (r.answer == K8S_OK &&
+	    k8s_service_decode(r.body.data, r.body.len, q.name, a->target.job.uid, &s, &err) < 0)
 		k8s_result_refuse(&r, &err);
 	k8s_result_fini(&r);
 	if (r.answer == K8S_OK) {
@@ -347,8 +349,7 @@ static void note_self(struct app *a)
 	a->self_asked = true;
 	if (app_call(a, &q, &r) < 0)
 		return;
-	if (r.answer == K8S_OK &&
-	    k8s_job_decode(r.body.data, r.body.len, q.name, &self, NULL) == 0)
+	if (r.answer == K8S_OK && k8s_job_decode(r.body.data, r.body.len, q.name, &self, NULL) == 0)
 		(void)copy_str(a->self_uid, sizeof(a->self_uid), self.uid); /* same size */
 	k8s_result_fini(&r);
 }

@@ -31,54 +31,40 @@ static void idle_words(const struct app *a, char *out, size_t size)
 
 	cpu_format(cpu, i->last_cpu);
 	cpu_format(limit, a->cfg->threshold_nanocores);
-	(void)snprintf(out, size, "CPU %s <= %s at %u checks over %llds", cpu, limit, i->count.count,
+	(void)snprintf(out, size, "CPU %s <= %s at %u checks over %llds", cpu, limit,
+		       i->count.count,
 		       (long long)((i->count.last_ms - i->count.first_ms + 500) / 1000));
 }
 
 void report_words(const struct app *a, enum trigger t, char *out, size_t size)
 {
 	switch (t) {
-	case TRIGGER_IDLE:
-		idle_words(a, out, size);
-		break;
+	case TRIGGER_IDLE: idle_words(a, out, size); break;
 	case TRIGGER_PENDING:
 		(void)snprintf(out, size, "no pod was ready for %llds",
 			       (long long)(a->cfg->pending_timeout_ms / 1000));
 		break;
-	case TRIGGER_COMPLETED:
-		(void)snprintf(out, size, "the Job completed");
-		break;
-	case TRIGGER_FAILED:
-		(void)snprintf(out, size, "the Job failed");
-		break;
-	case TRIGGER_GONE:
-		(void)snprintf(out, size, "the Job was deleted");
-		break;
+	case TRIGGER_COMPLETED: (void)snprintf(out, size, "the Job completed"); break;
+	case TRIGGER_FAILED: (void)snprintf(out, size, "the Job failed"); break;
+	case TRIGGER_GONE: (void)snprintf(out, size, "the Job was deleted"); break;
 	case TRIGGER_MISSING:
 		(void)snprintf(out, size, "the Job never appeared within %llds",
 			       (long long)(a->cfg->missing_timeout_ms / 1000));
 		break;
-	case TRIGGER_NONE:
-		out[0] = '\0';
-		break;
+	case TRIGGER_NONE: out[0] = '\0'; break;
 	}
 }
 
 static const char *event_reason(enum trigger t)
 {
 	switch (t) {
-	case TRIGGER_COMPLETED:
-		return "CleanupCompleted";
-	case TRIGGER_FAILED:
-		return "CleanupFailed";
-	case TRIGGER_IDLE:
-		return "CleanupIdle";
-	case TRIGGER_PENDING:
-		return "CleanupPending";
+	case TRIGGER_COMPLETED: return "CleanupCompleted";
+	case TRIGGER_FAILED: return "CleanupFailed";
+	case TRIGGER_IDLE: return "CleanupIdle";
+	case TRIGGER_PENDING: return "CleanupPending";
 	case TRIGGER_NONE:
 	case TRIGGER_GONE:
-	case TRIGGER_MISSING:
-		break;
+	case TRIGGER_MISSING: break;
 	}
 	return NULL;
 }

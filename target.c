@@ -47,7 +47,7 @@ void target_deleted(struct target *t, const char *uid)
 
 enum hold target_hold(const struct k8s_job *job, int64_t unix_now_ms, int64_t *ret_until_ms)
 {
-	int64_t until_ms = INT64_MAX;
+	int64_t   until_ms = INT64_MAX;
 	enum hold h = HOLD_INVALID;
 
 	if (!job->has_hold)

@@ -8,11 +8,13 @@
 
 #include "teardown.h"
 
-#define POLL_FIRST_MS  INT64_C(100)
-#define POLL_MAX_MS    INT64_C(2000)
-#define PODS_GRACE_MS  INT64_C(20000) /* then the controllers are down, and we delete the pods */
-#define FINALIZER_MS   INT64_C(30000) /* a Job that is held by finalizers does not hold up the rest */
-#define SELF_TRIES     3
+#define POLL_FIRST_MS INT64_C(100)
+#define POLL_MAX_MS   INT64_C(2000)
+#define PODS_GRACE_MS INT64_C(20000) /* then the controllers are down, and we delete the pods */
+#define FINALIZER_MS                                                                               \
+	INT64_C(30000) /* a Job that is held by finalizers does not hold up the rest               \
+			*/
+#define SELF_TRIES 3
 
 static enum fate told(const char *what, const char *name, enum fate f)
 {
@@ -69,15 +71,17 @@ enum sight { SIGHT_OURS, SIGHT_ABSENT, SIGHT_NEWCOMER, SIGHT_FORBIDDEN, SIGHT_OU
 /* Who has the Job's name now? @ret_job is written for SIGHT_OURS. */
 static enum sight look_at_job(struct app *a, struct k8s_job *ret_job)
 {
-	struct k8s_request q = { .verb = K8S_GET, .resource = K8S_JOBS, .name = a->cfg->target_job };
+	struct k8s_request q = { .verb = K8S_GET,
+				 .resource = K8S_JOBS,
+				 .name = a->cfg->target_job };
 	struct k8s_result  r;
 	struct k8s_job     job;
 	enum sight         sight = SIGHT_OUT_OF_TIME;
 
 	for (bool again = true; again;) {
 		struct err      err = { 0 };
-		enum k8s_answer answer = call_until_settled(
-			a, &q, "nobody can tell what became of the Job", &r);
+		enum k8s_answer answer =
+			call_until_settled(a, &q, "nobody can tell what became of the Job", &r);
 
 		again = false;
 		if (answer == K8S_ABSENT) {
@@ -107,24 +111,16 @@ static void settle_by_reading(struct teardown *t, bool versioned_conflict)
 	struct k8s_job job;
 
 	switch (look_at_job(t->a, &job)) {
-	case SIGHT_ABSENT:
-		t->job = FATE_DELETED;
-		break;
-	case SIGHT_NEWCOMER:
-		t->job = FATE_NEWCOMER;
-		break;
+	case SIGHT_ABSENT: t->job = FATE_DELETED; break;
+	case SIGHT_NEWCOMER: t->job = FATE_NEWCOMER; break;
 	case SIGHT_OURS:
 		if (job.deleting)
 			t->job = FATE_DELETING;
 		else
 			t->look_again = versioned_conflict; /* a hold or a finish came between */
 		break;
-	case SIGHT_FORBIDDEN:
-		t->job = FATE_FORBIDDEN;
-		break;
-	case SIGHT_OUT_OF_TIME:
-		t->job = FATE_LEFT;
-		break;
+	case SIGHT_FORBIDDEN: t->job = FATE_FORBIDDEN; break;
+	case SIGHT_OUT_OF_TIME: t->job = FATE_LEFT; break;
 	}
 }
 
@@ -136,9 +132,7 @@ static void take_delete_answer(struct teardown *t, const struct k8s_request *q,
 	case K8S_OK:
 		t->job = FATE_DELETING; /* 200 is not "gone" */
 		break;
-	case K8S_ABSENT:
-		t->job = FATE_ABSENT;
-		break;
+	case K8S_ABSENT: t->job = FATE_ABSENT; break;
 	case K8S_FORBIDDEN:
 		log_forbidden(t->a, q, "the Job stays");
 		t->job = FATE_FORBIDDEN;
@@ -167,8 +161,9 @@ static void delete_job(struct teardown *t)
 	bool            versioned = t->trigger == TRIGGER_IDLE || t->trigger == TRIGGER_PENDING;
 	AUTO_FREE char *body = k8s_delete_options_new(
 		a->target.job.uid, versioned ? a->idle.look_version : NULL, true);
-	struct k8s_request q = { .verb = K8S_DELETE, .resource = K8S_JOBS,
-				 .name = a->cfg->target_job, .body = body };
+	struct k8s_request q = {
+		.verb = K8S_DELETE, .resource = K8S_JOBS, .name = a->cfg->target_job, .body = body
+	};
 
 	t->job = body ? FATE_NONE : FATE_LEFT;
 	while (t->job == FATE_NONE && !t->look_again) {
@@ -198,9 +193,7 @@ static void await_job_gone(struct teardown *t, int64_t until_ms)
 
 	while (t->job == FATE_DELETING) {
 		switch (look_at_job(t->a, &job)) {
-		case SIGHT_ABSENT:
-			t->job = FATE_DELETED;
-			break;
+		case SIGHT_ABSENT: t->job = FATE_DELETED; break;
 		case SIGHT_NEWCOMER: /* ours is gone; the name is another's by now */
 			t->job = FATE_NEWCOMER;
 			break;
@@ -213,8 +206,7 @@ static void await_job_gone(struct teardown *t, int64_t until_ms)
 		case SIGHT_FORBIDDEN: /* the DELETE was accepted: more cannot be known */
 			t->job = FATE_DELETED;
 			break;
-		case SIGHT_OUT_OF_TIME:
-			return;
+		case SIGHT_OUT_OF_TIME: return;
 		}
 		if (t->job == FATE_DELETING && !app_sleep(t->a, next_poll_ms(&delay)))
 			return;
@@ -224,10 +216,11 @@ static void await_job_gone(struct teardown *t, int64_t until_ms)
 static void delete_pod(struct teardown *t, const struct k8s_pod *pod)
 {
 	AUTO_FREE char    *body = k8s_delete_options_new(pod->uid, NULL, false);
-	struct k8s_request q = { .verb = K8S_DELETE, .resource = K8S_PODS, .name = pod->name,
-				 .body = body };
-	struct k8s_result  r = { 0 };
-	enum k8s_answer    answer = K8S_UNREACHABLE;
+	struct k8s_request q = {
+		.verb = K8S_DELETE, .resource = K8S_PODS, .name = pod->name, .body = body
+	};
+	struct k8s_result r = { 0 };
+	enum k8s_answer   answer = K8S_UNREACHABLE;
 
 	if (body)
 		answer = call_until_settled(t->a, &q, "a pod outlives its job", &r);
@@ -259,7 +252,8 @@ static void await_pods_gone(struct teardown *t)
 	char selector[K8S_UID_SIZE + sizeof("controller-uid=")];
 	(void)snprintf(selector, sizeof(selector), "controller-uid=%s", t->a->target.job.uid);
 
-	struct k8s_request q = { .verb = K8S_LIST, .resource = K8S_PODS,
+	struct k8s_request q = { .verb = K8S_LIST,
+				 .resource = K8S_PODS,
 				 .label_selector = selector };
 	int64_t            act_ms = now_ms() + PODS_GRACE_MS, delay = POLL_FIRST_MS;
 
@@ -311,17 +305,18 @@ static void step_job(struct teardown *t)
 static bool find_service(struct teardown *t, enum fate *ret_fate)
 {
 	struct app        *a = t->a;
-	struct k8s_request q = { .verb = K8S_GET, .resource = K8S_SERVICES,
+	struct k8s_request q = { .verb = K8S_GET,
+				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
 	struct k8s_result  r;
 	struct k8s_service s;
 	struct k8s_job     job;
 	enum k8s_answer    answer = call_until_settled(a, &q, "the Service stays", &r);
-	bool               found = answer == K8S_OK && k8s_service_decode(r.body.data, r.body.len,
-									  q.name, "", &s, NULL) == 0;
+	bool               found = answer == K8S_OK &&
+		     k8s_service_decode(r.body.data, r.body.len, q.name, "", &s, NULL) == 0;
 
 	k8s_result_fini(&r);
-	*ret_fate = answer == K8S_ABSENT ? FATE_ABSENT
+	*ret_fate = answer == K8S_ABSENT      ? FATE_ABSENT
 		    : answer == K8S_FORBIDDEN ? FATE_FORBIDDEN
 					      : FATE_LEFT;
 	if (!found)
@@ -340,7 +335,8 @@ static bool find_service(struct teardown *t, enum fate *ret_fate)
 static enum fate delete_service(struct teardown *t)
 {
 	struct app        *a = t->a;
-	struct k8s_request q = { .verb = K8S_DELETE, .resource = K8S_SERVICES,
+	struct k8s_request q = { .verb = K8S_DELETE,
+				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
 	struct k8s_result  r = { 0 };
 	enum fate          f = FATE_LEFT;
@@ -381,7 +377,7 @@ static enum fate delete_self(struct app *a)
 		struct k8s_result r;
 		struct k8s_job    self;
 		bool              ask = !a->self_uid[0];
-		AUTO_FREE char   *body = ask ? NULL : k8s_delete_options_new(a->self_uid, NULL, true);
+		AUTO_FREE char *body = ask ? NULL : k8s_delete_options_new(a->self_uid, NULL, true);
 
 		q.verb = ask ? K8S_GET : K8S_DELETE;
 		q.body = body;

@@ -42,7 +42,7 @@ static inline void close_p(int *fd)
 #define TAKE_PTR(p)                                                                                \
 	({                                                                                         \
 		__typeof__(p) *pp_ = &(p);                                                         \
-		__typeof__(p) v_ = *pp_;                                                           \
+		__typeof__(p)  v_ = *pp_;                                                          \
 		*pp_ = NULL;                                                                       \
 		v_;                                                                                \
 	})

@@ -11,8 +11,9 @@
 static const char *const *extra;
 static char               account_dir[64];
 
-static const char *const base[] = { "KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443",
-				    "JOB_ID=12-70788", "NAMESPACE=panda", NULL };
+static const char *const base[] = { "KUBERNETES_SERVICE_HOST=10.0.0.1",
+				    "KUBERNETES_SERVICE_PORT=443", "JOB_ID=12-70788",
+				    "NAMESPACE=panda", NULL };
 
 static const char *lookup(const char *const *env, const char *name)
 {
@@ -76,14 +77,16 @@ static void defaults(void **state)
 	assert_true(cfg.check_cpu && cfg.adopt_service && cfg.delete_self && !cfg.dry_run);
 	assert_int_equal(cfg.interval_ms, 10000);
 	assert_int_equal(cfg.startup_grace_ms + cfg.pending_timeout_ms + cfg.completed_grace_ms +
-				 cfg.failed_grace_ms, 0);
+				 cfg.failed_grace_ms,
+			 0);
 	assert_int_equal(cfg.missing_timeout_ms, 60000);
 	assert_int_equal(cfg.teardown_timeout_ms, 600000);
 	assert_int_equal(cfg.log_level, LOG_INFO);
 	assert_int_equal(cfg.log_format, LOG_TEXT);
 	assert_string_equal(cfg.rabbitmq_url, "");
 	assert_string_equal(cfg.rabbitmq_vhost, "/");
-	assert_string_equal(cfg.service_account_dir, "/var/run/secrets/kubernetes.io/serviceaccount");
+	assert_string_equal(cfg.service_account_dir,
+			    "/var/run/secrets/kubernetes.io/serviceaccount");
 	assert_string_equal(cfg.termination_log, "/dev/termination-log");
 }
 
@@ -92,8 +95,12 @@ static void empty_means_default(void **state)
 	struct config cfg;
 
 	(void)state;
-	assert_int_equal(load(&cfg, ENV("CPU_USAGE_THRESHOLD=", "LOG_LEVEL=", "DRY_RUN=", "TARGET_JOB=",
-					"KUBE_API_URL="), "h").count, 0);
+	assert_int_equal(load(&cfg,
+			      ENV("CPU_USAGE_THRESHOLD=", "LOG_LEVEL=", "DRY_RUN=", "TARGET_JOB=",
+				  "KUBE_API_URL="),
+			      "h")
+				 .count,
+			 0);
 	assert_true(cfg.threshold_nanocores == 4000000);
 	assert_string_equal(cfg.target_job, "grpc-job-12-70788");
 }
@@ -103,8 +110,12 @@ static void as_1_1_had_them(void **state)
 	struct config cfg;
 
 	(void)state;
-	assert_int_equal(load(&cfg, ENV("CPU_USAGE_THRESHOLD=7", "MAX_CPU_USAGE_COUNT=3",
-					"ENABLE_CPU_USAGE_CHECK=false", "SOMETHING_ELSE=?"), "h").count, 0);
+	assert_int_equal(load(&cfg,
+			      ENV("CPU_USAGE_THRESHOLD=7", "MAX_CPU_USAGE_COUNT=3",
+				  "ENABLE_CPU_USAGE_CHECK=false", "SOMETHING_ELSE=?"),
+			      "h")
+				 .count,
+			 0);
 	assert_true(cfg.threshold_nanocores == 7000000);
 	assert_int_equal(cfg.max_idle_count, 3);
 	assert_false(cfg.check_cpu);
@@ -114,27 +125,68 @@ static void as_1_1_had_them(void **state)
 static void each_bad_value_is_named(void **state)
 {
 	static const char *const rows[] = {
-		"CPU_USAGE_THRESHOLD=four", "CPU_USAGE_THRESHOLD=-4", "CPU_USAGE_THRESHOLD=4 m",
-		"MAX_CPU_USAGE_COUNT=0", "MAX_CPU_USAGE_COUNT=10001", "MAX_CPU_USAGE_COUNT=-5",
-		"MAX_CPU_USAGE_COUNT=5.0", "ENABLE_CPU_USAGE_CHECK=2", "ENABLE_CPU_USAGE_CHECK=ja",
-		"JOB_ID=A", "JOB_ID=1/2", "JOB_ID=../x", "JOB_ID=a b", "JOB_ID=-1",
-		"TARGET_JOB=a/b", "TARGET_JOB=..", "TARGET_JOB=a%2fb", "TARGET_JOB=UPPER",
-		"TARGET_SERVICE=a.b", "TARGET_SERVICE=a?b", "SELF_JOB=-x", "NAMESPACE=a.b",
-		"NAMESPACE=/", "TARGET_JOB=cleanup-job-12-70788",
-		"CHECK_INTERVAL_SECONDS=0.04", "CHECK_INTERVAL_SECONDS=3600.1",
-		"CHECK_INTERVAL_SECONDS=10s", "CHECK_INTERVAL_SECONDS=0", "STARTUP_GRACE_SECONDS=-1",
-		"MIN_DISTINCT_SAMPLES=0", "MIN_DISTINCT_SAMPLES=6", "PENDING_TIMEOUT_SECONDS=x",
-		"MISSING_JOB_TIMEOUT_SECONDS=1e3", "COMPLETED_GRACE_SECONDS=1m",
-		"FAILED_GRACE_SECONDS= 1", "ADOPT_SERVICE=maybe", "DELETE_SELF=o",
-		"TEARDOWN_TIMEOUT_SECONDS=0", "DRY_RUN=perhaps", "LOG_LEVEL=bogus", "LOG_LEVEL=INFO",
-		"LOG_FORMAT=xml", "KUBERNETES_SERVICE_HOST=a/b", "KUBERNETES_SERVICE_HOST=fd00::zz",
-		"KUBERNETES_SERVICE_PORT=0", "KUBERNETES_SERVICE_PORT=65536",
-		"KUBERNETES_SERVICE_PORT=443/x", "KUBE_API_URL=http://10.0.0.1",
-		"KUBE_API_URL=http://127.0.0.1.evil.example", "KUBE_API_URL=ftp://127.0.0.1",
-		"KUBE_API_URL=https://", "KUBE_API_URL=https://h/path", "KUBE_API_URL=https://h:0",
-		"KUBE_API_URL=https://h:70000", "KUBE_API_URL=https://h?x", "KUBE_API_URL=https://[::1",
-		"KUBE_API_URL=https://[1.2.3.4]", "KUBE_API_URL=https://h h", "KUBE_API_URL=10.0.0.1",
-		"KUBE_API_URL=HTTPS://h", "RABBITMQ_URL=amqp://h", "RABBITMQ_URL=http://h:15672/api",
+		"CPU_USAGE_THRESHOLD=four",
+		"CPU_USAGE_THRESHOLD=-4",
+		"CPU_USAGE_THRESHOLD=4 m",
+		"MAX_CPU_USAGE_COUNT=0",
+		"MAX_CPU_USAGE_COUNT=10001",
+		"MAX_CPU_USAGE_COUNT=-5",
+		"MAX_CPU_USAGE_COUNT=5.0",
+		"ENABLE_CPU_USAGE_CHECK=2",
+		"ENABLE_CPU_USAGE_CHECK=ja",
+		"JOB_ID=A",
+		"JOB_ID=1/2",
+		"JOB_ID=../x",
+		"JOB_ID=a b",
+		"JOB_ID=-1",
+		"TARGET_JOB=a/b",
+		"TARGET_JOB=..",
+		"TARGET_JOB=a%2fb",
+		"TARGET_JOB=UPPER",
+		"TARGET_SERVICE=a.b",
+		"TARGET_SERVICE=a?b",
+		"SELF_JOB=-x",
+		"NAMESPACE=a.b",
+		"NAMESPACE=/",
+		"TARGET_JOB=cleanup-job-12-70788",
+		"CHECK_INTERVAL_SECONDS=0.04",
+		"CHECK_INTERVAL_SECONDS=3600.1",
+		"CHECK_INTERVAL_SECONDS=10s",
+		"CHECK_INTERVAL_SECONDS=0",
+		"STARTUP_GRACE_SECONDS=-1",
+		"MIN_DISTINCT_SAMPLES=0",
+		"MIN_DISTINCT_SAMPLES=6",
+		"PENDING_TIMEOUT_SECONDS=x",
+		"MISSING_JOB_TIMEOUT_SECONDS=1e3",
+		"COMPLETED_GRACE_SECONDS=1m",
+		"FAILED_GRACE_SECONDS= 1",
+		"ADOPT_SERVICE=maybe",
+		"DELETE_SELF=o",
+		"TEARDOWN_TIMEOUT_SECONDS=0",
+		"DRY_RUN=perhaps",
+		"LOG_LEVEL=bogus",
+		"LOG_LEVEL=INFO",
+		"LOG_FORMAT=xml",
+		"KUBERNETES_SERVICE_HOST=a/b",
+		"KUBERNETES_SERVICE_HOST=fd00::zz",
+		"KUBERNETES_SERVICE_PORT=0",
+		"KUBERNETES_SERVICE_PORT=65536",
+		"KUBERNETES_SERVICE_PORT=443/x",
+		"KUBE_API_URL=http://10.0.0.1",
+		"KUBE_API_URL=http://127.0.0.1.evil.example",
+		"KUBE_API_URL=ftp://127.0.0.1",
+		"KUBE_API_URL=https://",
+		"KUBE_API_URL=https://h/path",
+		"KUBE_API_URL=https://h:0",
+		"KUBE_API_URL=https://h:70000",
+		"KUBE_API_URL=https://h?x",
+		"KUBE_API_URL=https://[::1",
+		"KUBE_API_URL=https://[1.2.3.4]",
+		"KUBE_API_URL=https://h h",
+		"KUBE_API_URL=10.0.0.1",
+		"KUBE_API_URL=HTTPS://h",
+		"RABBITMQ_URL=amqp://h",
+		"RABBITMQ_URL=http://h:15672/api",
 		"TERMINATION_LOG=/dev/term\nlog",
 	};
 
@@ -143,11 +195,13 @@ static void each_bad_value_is_named(void **state)
 		struct config     cfg;
 		const char       *eq = strchr(rows[i], '=');
 		char              want[256];
-		const char *const env[] = { rows[i], "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p", NULL };
+		const char *const env[] = { rows[i], "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p",
+					    NULL };
 
 		print_message("  %s\n", rows[i]);
 		struct complaints c = load(&cfg, env, "h");
-		(void)snprintf(want, sizeof(want), "%.*s='%s': ", (int)(eq - rows[i]), rows[i], eq + 1);
+		(void)snprintf(want, sizeof(want), "%.*s='%s': ", (int)(eq - rows[i]), rows[i],
+			       eq + 1);
 		assert_int_equal(c.count, 1);
 		assert_memory_equal(c.text, want, strlen(want));
 		assert_true(strlen(c.text) > strlen(want) + 10); /* says what is allowed */
@@ -159,8 +213,10 @@ static void all_of_them_in_one_run(void **state)
 	struct config cfg;
 
 	(void)state;
-	struct complaints c = load(&cfg, ENV("CPU_USAGE_THRESHOLD=x", "MAX_CPU_USAGE_COUNT=x",
-					     "LOG_LEVEL=x", "TARGET_JOB=X", "KUBE_API_URL=x"), "h");
+	struct complaints c = load(&cfg,
+				   ENV("CPU_USAGE_THRESHOLD=x", "MAX_CPU_USAGE_COUNT=x",
+				       "LOG_LEVEL=x", "TARGET_JOB=X", "KUBE_API_URL=x"),
+				   "h");
 	assert_int_equal(c.count, 5);
 }
 
@@ -180,8 +236,12 @@ static void good_values(void **state)
 		assert_int_equal(load(&cfg, ENV(set), "h").count, 0);
 		assert_false(cfg.adopt_service);
 	}
-	assert_int_equal(load(&cfg, ENV("CHECK_INTERVAL_SECONDS=0.05", "LOG_LEVEL=debug",
-					"LOG_FORMAT=json", "CPU_USAGE_THRESHOLD=250000n"), "h").count, 0);
+	assert_int_equal(load(&cfg,
+			      ENV("CHECK_INTERVAL_SECONDS=0.05", "LOG_LEVEL=debug",
+				  "LOG_FORMAT=json", "CPU_USAGE_THRESHOLD=250000n"),
+			      "h")
+				 .count,
+			 0);
 	assert_int_equal(cfg.interval_ms, 50);
 	assert_int_equal(cfg.log_level, LOG_DEBUG);
 	assert_int_equal(cfg.log_format, LOG_JSON);
@@ -194,7 +254,8 @@ static void api_addresses(void **state)
 		const char *set, *want;
 	} rows[] = {
 		{ "KUBERNETES_SERVICE_HOST=fd00::1", "https://[fd00::1]:443" },
-		{ "KUBERNETES_SERVICE_HOST=kubernetes.default.svc", "https://kubernetes.default.svc:443" },
+		{ "KUBERNETES_SERVICE_HOST=kubernetes.default.svc",
+		  "https://kubernetes.default.svc:443" },
 		{ "KUBE_API_URL=https://h:6443/", "https://h:6443" },
 		{ "KUBE_API_URL=https://[::1]:6443", "https://[::1]:6443" },
 		{ "KUBE_API_URL=http://127.0.0.1:8001", "http://127.0.0.1:8001" },
@@ -234,7 +295,7 @@ static void job_id_from_the_host_name(void **state)
 		{ "other-job-12-abcde", NULL },
 		{ "", NULL },
 		/* 62 characters, and 63, where the kubelet may have cut */
-		{ "cleanup-job-45678901234567890123456789012345678901234567-abcde", 
+		{ "cleanup-job-45678901234567890123456789012345678901234567-abcde",
 		  "45678901234567890123456789012345678901234567" },
 		{ "cleanup-job-456789012345678901234567890123456789012345678-abcde", NULL },
 	};
@@ -258,22 +319,26 @@ static void no_job_id_where_all_names_are_given(void **state)
 	struct config cfg;
 
 	(void)state;
-	assert_int_equal(load(&cfg, ENV("JOB_ID=", "TARGET_JOB=a", "TARGET_SERVICE=b", "SELF_JOB=c"),
-			      "h").count, 0);
+	assert_int_equal(
+		load(&cfg, ENV("JOB_ID=", "TARGET_JOB=a", "TARGET_SERVICE=b", "SELF_JOB=c"), "h")
+			.count,
+		0);
 	assert_string_equal(cfg.target_job, "a");
 	assert_string_equal(cfg.target_service, "b");
 	assert_string_equal(cfg.self_job, "c");
-	struct complaints c = load(&cfg, ENV("JOB_ID=", "TARGET_JOB=a", "TARGET_SERVICE=b", "SELF_JOB=c",
-					     "RABBITMQ_URL=http://h", "RABBITMQ_USER=u",
-					     "RABBITMQ_PASSWORD=p"), "h");
+	struct complaints c =
+		load(&cfg,
+		     ENV("JOB_ID=", "TARGET_JOB=a", "TARGET_SERVICE=b", "SELF_JOB=c",
+			 "RABBITMQ_URL=http://h", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p"),
+		     "h");
 	assert_int_equal(c.count, 1); /* the queue prefix needs it */
 }
 
 static void a_job_id_too_long_for_a_service(void **state)
 {
 	struct config     cfg;
-	struct complaints c = load(&cfg, ENV("JOB_ID=123456789012345678901234567890123456789012345678901"),
-				   "h");
+	struct complaints c =
+		load(&cfg, ENV("JOB_ID=123456789012345678901234567890123456789012345678901"), "h");
 
 	(void)state;
 	assert_int_equal(c.count, 1);
@@ -308,7 +373,8 @@ static void namespace_of_the_service_account(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		print_message("  '%s'\n", rows[i].content);
 		namespace_file(rows[i].content);
-		assert_int_equal(load(&cfg, ENV(set, "NAMESPACE="), "h").count, rows[i].want ? 0 : 1);
+		assert_int_equal(load(&cfg, ENV(set, "NAMESPACE="), "h").count,
+				 rows[i].want ? 0 : 1);
 		if (rows[i].want)
 			assert_string_equal(cfg.ns, rows[i].want);
 	}
@@ -324,9 +390,11 @@ static void distinct_samples_never_exceed_the_count(void **state)
 	(void)state;
 	assert_int_equal(load(&cfg, ENV("MAX_CPU_USAGE_COUNT=1"), "h").count, 0);
 	assert_int_equal(cfg.min_distinct_samples, 1);
-	assert_int_equal(load(&cfg, ENV("MAX_CPU_USAGE_COUNT=3", "MIN_DISTINCT_SAMPLES=3"), "h").count, 0);
+	assert_int_equal(
+		load(&cfg, ENV("MAX_CPU_USAGE_COUNT=3", "MIN_DISTINCT_SAMPLES=3"), "h").count, 0);
 	assert_int_equal(cfg.min_distinct_samples, 3);
-	assert_int_equal(load(&cfg, ENV("MAX_CPU_USAGE_COUNT=1", "MIN_DISTINCT_SAMPLES=2"), "h").count, 1);
+	assert_int_equal(
+		load(&cfg, ENV("MAX_CPU_USAGE_COUNT=1", "MIN_DISTINCT_SAMPLES=2"), "h").count, 1);
 }
 
 static void secrets_are_not_said(void **state)
@@ -339,8 +407,10 @@ static void secrets_are_not_said(void **state)
 	struct complaints c = load(&cfg, ENV("RABBITMQ_URL=http://h", "RABBITMQ_USER=u", set), "h");
 	assert_int_equal(c.count, 1);
 	assert_null(strstr(c.text, "SSS"));
-	c = load(&cfg, ENV("RABBITMQ_URL=http://user:geheim@h:15672", "RABBITMQ_USER=u",
-			   "RABBITMQ_PASSWORD=p"), "h");
+	c = load(&cfg,
+		 ENV("RABBITMQ_URL=http://user:geheim@h:15672", "RABBITMQ_USER=u",
+		     "RABBITMQ_PASSWORD=p"),
+		 "h");
 	assert_int_equal(c.count, 1);
 	assert_null(strstr(c.text, "geheim"));
 	c = load(&cfg, ENV("KUBE_API_URL=https://user:geheim@h"), "h");
@@ -353,13 +423,22 @@ static void the_broker(void **state)
 	struct config cfg;
 
 	(void)state;
-	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=https://rabbit.default.svc:15671/",
-					"RABBITMQ_USER=u", "RABBITMQ_PASSWORD_FILE=/x"), "h").count, 0);
+	assert_int_equal(load(&cfg,
+			      ENV("RABBITMQ_URL=https://rabbit.default.svc:15671/",
+				  "RABBITMQ_USER=u", "RABBITMQ_PASSWORD_FILE=/x"),
+			      "h")
+				 .count,
+			 0);
 	assert_string_equal(cfg.rabbitmq_url, "https://rabbit.default.svc:15671");
 	assert_string_equal(cfg.rabbitmq_queue_prefix, "grpc-job-12-70788-");
-	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=http://h"), "h").count, 2); /* user, password */
-	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=http://h", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p",
-					"RABBITMQ_PASSWORD_FILE=/x"), "h").count, 1); /* not both */
+	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=http://h"), "h").count,
+			 2); /* user, password */
+	assert_int_equal(load(&cfg,
+			      ENV("RABBITMQ_URL=http://h", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p",
+				  "RABBITMQ_PASSWORD_FILE=/x"),
+			      "h")
+				 .count,
+			 1); /* not both */
 }
 
 static void described_from_the_same_table(void **state)

@@ -35,13 +35,15 @@ static void readings(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct pod_metrics m = { .pods = rows[i].pods, .nanocores = rows[i].nanocores,
+		struct pod_metrics m = { .pods = rows[i].pods,
+					 .nanocores = rows[i].nanocores,
 					 .oldest_ms = rows[i].sample_ms };
 		const char        *why = NULL;
 
 		print_message("  %s\n", rows[i].name);
-		assert_int_equal(metrics_judge(&m, 4 * MILLI, rows[i].active, rows[i].date_ms, &why),
-				 rows[i].want);
+		assert_int_equal(
+			metrics_judge(&m, 4 * MILLI, rows[i].active, rows[i].date_ms, &why),
+			rows[i].want);
 		assert_int_equal(why[0] != '\0', rows[i].want == READING_UNKNOWN);
 	}
 }
@@ -72,7 +74,7 @@ static void runs(void **state)
 		{ "aiiiii", 5, 5, true },
 		{ "iiiiu", 4, 4, false },
 		{ "iiiiui", 5, 5, true },
-		{ "iiiiuui", 5, 5, true },   /* three intervals: no gap */
+		{ "iiiiuui", 5, 5, true }, /* three intervals: no gap */
 		{ "iiiiuuu", 4, 4, false },
 		{ "iiiiuuui", 1, 1, false }, /* more than three: cleared */
 		{ "iiiiuuuu", 0, 0, false },

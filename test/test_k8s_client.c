@@ -7,7 +7,9 @@
 static struct k8s_result judge(const struct k8s_request *q, CURLcode transport, long status,
 			       const char *body)
 {
-	struct http_response r = { .transport = transport, .status = status, .date_ms = -1,
+	struct http_response r = { .transport = transport,
+				   .status = status,
+				   .date_ms = -1,
 				   .body.max = HTTP_MAX_BODY_BYTES };
 	struct k8s_result    ret;
 
@@ -18,9 +20,11 @@ static struct k8s_result judge(const struct k8s_request *q, CURLcode transport, 
 	return ret;
 }
 
-static const struct k8s_request get_job = { .verb = K8S_GET, .resource = K8S_JOBS,
+static const struct k8s_request get_job = { .verb = K8S_GET,
+					    .resource = K8S_JOBS,
 					    .name = "grpc-job-9-9" };
-static const struct k8s_request get_service = { .verb = K8S_GET, .resource = K8S_SERVICES,
+static const struct k8s_request get_service = { .verb = K8S_GET,
+						.resource = K8S_SERVICES,
 						.name = "grpc-service-2-2" };
 
 #define MISSING(name, kind, group)                                                                 \
@@ -43,7 +47,8 @@ static void answers(void **state)
 		{ "200", &get_job, CURLE_OK, 200, "{}", K8S_OK },
 		{ "202", &get_job, CURLE_OK, 202, "{}", K8S_OK },
 		{ "refused", &get_job, CURLE_COULDNT_CONNECT, 0, "", K8S_UNREACHABLE },
-		{ "cut in the body of a 200", &get_job, CURLE_PARTIAL_FILE, 200, "{", K8S_UNREACHABLE },
+		{ "cut in the body of a 200", &get_job, CURLE_PARTIAL_FILE, 200, "{",
+		  K8S_UNREACHABLE },
 		{ "cut in the body of a 404", &get_job, CURLE_PARTIAL_FILE, 404,
 		  MISSING("grpc-job-9-9", "jobs", "batch"), K8S_UNREACHABLE },
 		{ "404 of this very Job", &get_job, CURLE_OK, 404,
@@ -55,20 +60,27 @@ static void answers(void **state)
 		{ "404 of another group", &get_job, CURLE_OK, 404,
 		  MISSING("grpc-job-9-9", "jobs", ""), K8S_TROUBLE },
 		{ "404 of the path", &get_job, CURLE_OK, 404,
-		  "{\"kind\":\"Status\",\"message\":\"the server could not find the requested resource\","
-		  "\"reason\":\"NotFound\",\"details\":{},\"code\":404}", K8S_TROUBLE },
+		  "{\"kind\":\"Status\",\"message\":\"the server could not find the requested "
+		  "resource\","
+		  "\"reason\":\"NotFound\",\"details\":{},\"code\":404}",
+		  K8S_TROUBLE },
 		{ "404 of the namespace", &get_job, CURLE_OK, 404,
 		  "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":\"gone\","
-		  "\"kind\":\"namespaces\"},\"code\":404}", K8S_TROUBLE },
-		{ "404 in plain text", &get_job, CURLE_OK, 404, "404 page not found\n", K8S_TROUBLE },
+		  "\"kind\":\"namespaces\"},\"code\":404}",
+		  K8S_TROUBLE },
+		{ "404 in plain text", &get_job, CURLE_OK, 404, "404 page not found\n",
+		  K8S_TROUBLE },
 		{ "404 empty", &get_job, CURLE_OK, 404, "", K8S_TROUBLE },
-		{ "404 of a proxy", &get_job, CURLE_OK, 404, "<html>Not Found</html>", K8S_TROUBLE },
+		{ "404 of a proxy", &get_job, CURLE_OK, 404, "<html>Not Found</html>",
+		  K8S_TROUBLE },
 		{ "404 without the reason", &get_job, CURLE_OK, 404,
 		  "{\"kind\":\"Status\",\"details\":{\"name\":\"grpc-job-9-9\",\"group\":\"batch\","
-		  "\"kind\":\"jobs\"},\"code\":404}", K8S_TROUBLE },
+		  "\"kind\":\"jobs\"},\"code\":404}",
+		  K8S_TROUBLE },
 		{ "a Service's 404 has no group", &get_service, CURLE_OK, 404,
 		  "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":"
-		  "\"grpc-service-2-2\",\"kind\":\"services\"},\"code\":404}", K8S_ABSENT },
+		  "\"grpc-service-2-2\",\"kind\":\"services\"},\"code\":404}",
+		  K8S_ABSENT },
 		{ "401", &get_job, CURLE_OK, 401, "", K8S_UNAUTHORIZED },
 		{ "403", &get_job, CURLE_OK, 403, FORBIDDEN("system:serviceaccount:ns:sa"),
 		  K8S_FORBIDDEN },
@@ -87,8 +99,8 @@ static void answers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct k8s_result r = judge(rows[i].q, rows[i].transport, rows[i].status,
-					    rows[i].body);
+		struct k8s_result r =
+			judge(rows[i].q, rows[i].transport, rows[i].status, rows[i].body);
 
 		print_message("  %s\n", rows[i].name);
 		assert_int_equal(r.answer, rows[i].want);
@@ -107,21 +119,29 @@ static void recorded_answers(void **state)
 		{ "job-get-running", { .resource = K8S_JOBS, .name = "grpc-job-1-1" }, K8S_OK },
 		{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9-9" }, K8S_ABSENT },
 		{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9" }, K8S_TROUBLE },
-		{ "job-get-forbidden", { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+		{ "job-get-forbidden",
+		  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
 		  K8S_FORBIDDEN },
-		{ "job-get-anonymous", { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+		{ "job-get-anonymous",
+		  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
 		  K8S_UNAUTHORIZED },
-		{ "job-get-unauthorized", { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+		{ "job-get-unauthorized",
+		  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
 		  K8S_UNAUTHORIZED },
-		{ "job-delete-wrong-uid", { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+		{ "job-delete-wrong-uid",
+		  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
 		  K8S_CONFLICT },
-		{ "service-delete-missing", { .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
+		{ "service-delete-missing",
+		  { .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
 		  K8S_ABSENT },
-		{ "metrics-api-absent", { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
+		{ "metrics-api-absent",
+		  { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
 		  K8S_TROUBLE },
-		{ "metrics-server-down", { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
+		{ "metrics-server-down",
+		  { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
 		  K8S_TROUBLE },
-		{ "metrics-forbidden", { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
+		{ "metrics-forbidden",
+		  { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
 		  K8S_FORBIDDEN },
 	};
 
@@ -159,8 +179,8 @@ static void retry_after_of_header_or_body(void **state)
 /* On DELETE an empty name would mean every object of the namespace. */
 static void no_name_no_request(void **state)
 {
-	static const char *const bad[] = { NULL, "", "/", "a/b", "..", "a..b", "A", "a%2f", "a?b=c",
-					   "-a", "a-", "a b", "a\n" };
+	static const char *const   bad[] = { NULL,   "",      "/",  "a/b", "..",  "a..b", "A",
+					     "a%2f", "a?b=c", "-a", "a-",  "a b", "a\n" };
 	static const enum k8s_verb verbs[] = { K8S_GET, K8S_PATCH, K8S_DELETE };
 	static struct config       cfg = { .api_url = "http://127.0.0.1:1", .ns = "ns" };
 	struct err                 err = { 0 };
@@ -171,7 +191,8 @@ static void no_name_no_request(void **state)
 	assert_non_null(c);
 	for (size_t v = 0; v < ARRAY_SIZE(verbs); v++)
 		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-			struct k8s_request q = { .verb = verbs[v], .resource = K8S_JOBS,
+			struct k8s_request q = { .verb = verbs[v],
+						 .resource = K8S_JOBS,
 						 .name = bad[i] };
 
 			err = (struct err){ 0 };

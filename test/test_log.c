@@ -81,7 +81,8 @@ static void nasty_values_stay_one_line(void **state)
 	for (int format = LOG_TEXT; format <= LOG_JSON; format++) {
 		log_setup(LOG_INFO, (enum log_format)format);
 		for (size_t i = 0; i < ARRAY_SIZE(nasty); i++) {
-			size_t n = CAPTURE(log_info("m", LS("value", nasty[i]), LS("after", "here")));
+			size_t n =
+				CAPTURE(log_info("m", LS("value", nasty[i]), LS("after", "here")));
 
 			assert_true(n > 0);
 			assert_ptr_equal(strchr(line, '\n'), line + n - 1); /* only at the end */
@@ -106,7 +107,8 @@ static void json_says_what_was_put_in(void **state)
 		assert_non_null(json_object_get(o, "ts"));
 		assert_true(json_integer_value(json_object_get(o, "n")) == INT64_MIN);
 		if (i < 8) /* well-formed text comes out as it went in */
-			assert_string_equal(json_string_value(json_object_get(o, "value")), nasty[i]);
+			assert_string_equal(json_string_value(json_object_get(o, "value")),
+					    nasty[i]);
 		json_decref(o);
 	}
 }
@@ -121,9 +123,9 @@ static void too_much_is_cut_and_stays_json(void **state)
 	memset(control, '\x01', sizeof(control) - 1);
 	for (int round = 0; round < 2; round++) {
 		const char *v = round ? control : long_text;
-		size_t      n = CAPTURE(log_info("m", LS("a", v), LS("b", v), LS("c", v), LS("d", v),
-						 LS("e", v), LS("last", "short")));
-		json_t     *o = json_loadb(line, n, 0, NULL);
+		size_t  n = CAPTURE(log_info("m", LS("a", v), LS("b", v), LS("c", v), LS("d", v),
+					     LS("e", v), LS("last", "short")));
+		json_t *o = json_loadb(line, n, 0, NULL);
 
 		assert_non_null(o);
 		assert_true(n <= 4096);

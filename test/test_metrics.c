@@ -111,11 +111,13 @@ static void thresholds(void **state)
 		int         status;
 		int64_t     nanocores;
 	} rows[] = {
-		{ "4", 0, 4000000 },       { "0", 0, 0 },           { "0.5", 0, 500000 },
-		{ "4m", 0, 4000000 },      { "250000n", 0, 250000 }, { "500u", 0, 500000 },
-		{ "1e-3", 0, 1000000 },    { "1k", 0, 1000000000000 }, { "-4", -EINVAL, 0 },
-		{ "-4m", -EINVAL, 0 },     { "four", -EINVAL, 0 },  { "", -EINVAL, 0 },
-		{ "4 ", -EINVAL, 0 },      { "99999999999999", -ERANGE, 0 },
+		{ "4", 0, 4000000 },      { "0", 0, 0 },
+		{ "0.5", 0, 500000 },     { "4m", 0, 4000000 },
+		{ "250000n", 0, 250000 }, { "500u", 0, 500000 },
+		{ "1e-3", 0, 1000000 },   { "1k", 0, 1000000000000 },
+		{ "-4", -EINVAL, 0 },     { "-4m", -EINVAL, 0 },
+		{ "four", -EINVAL, 0 },   { "", -EINVAL, 0 },
+		{ "4 ", -EINVAL, 0 },     { "99999999999999", -ERANGE, 0 },
 	};
 
 	(void)state;
@@ -188,11 +190,12 @@ static void recorded_metrics(void **state)
 		}
 }
 
-#define LIST(items)       "{\"kind\":\"PodMetricsList\",\"items\":[" items "]}"
-#define ITEM(name, at, c) "{\"metadata\":{\"name\":\"" name "\"},\"timestamp\":" at ",\"containers\":" c "}"
-#define C(name, cpu)      "{\"name\":\"" name "\",\"usage\":{\"cpu\":" cpu "}}"
-#define AT                "\"2026-11-24T00:00:10Z\""
-#define EARLIER           "\"2026-11-24T00:00:05Z\""
+#define LIST(items) "{\"kind\":\"PodMetricsList\",\"items\":[" items "]}"
+#define ITEM(name, at, c)                                                                          \
+	"{\"metadata\":{\"name\":\"" name "\"},\"timestamp\":" at ",\"containers\":" c "}"
+#define C(name, cpu) "{\"name\":\"" name "\",\"usage\":{\"cpu\":" cpu "}}"
+#define AT           "\"2026-11-24T00:00:10Z\""
+#define EARLIER      "\"2026-11-24T00:00:05Z\""
 
 static void made_metrics(void **state)
 {
@@ -201,8 +204,10 @@ static void made_metrics(void **state)
 		int         status;
 		int64_t     nanocores;
 	} rows[] = {
-		{ "two pods", LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"500u\"") "]") "," ITEM(
-				      "q", EARLIER, "[" C("a", "\"1n\"") "]")), 0, 1500001 },
+		{ "two pods",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"500u\"") "]") "," ITEM(
+			  "q", EARLIER, "[" C("a", "\"1n\"") "]")),
+		  0, 1500001 },
 		{ "no items", LIST(""), 0, 0 },
 		{ "items null", "{\"kind\":\"PodMetricsList\",\"items\":null}", 0, 0 },
 		{ "one bad quantity spoils the sum",
@@ -219,14 +224,18 @@ static void made_metrics(void **state)
 		{ "containers empty", LIST(ITEM("p", AT, "[]")), -EBADMSG, 0 },
 		{ "containers null", LIST(ITEM("p", AT, "null")), -EBADMSG, 0 },
 		{ "containers empty in the second pod",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT, "[]")), -EBADMSG, 0 },
-		{ "timestamp null", LIST(ITEM("p", "null", "[" C("a", "\"1m\"") "]")), -EBADMSG, 0 },
-		{ "timestamp no time", LIST(ITEM("p", "\"now\"", "[" C("a", "\"1m\"") "]")), -EBADMSG, 0 },
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT, "[]")), -EBADMSG,
+		  0 },
+		{ "timestamp null", LIST(ITEM("p", "null", "[" C("a", "\"1m\"") "]")), -EBADMSG,
+		  0 },
+		{ "timestamp no time", LIST(ITEM("p", "\"now\"", "[" C("a", "\"1m\"") "]")),
+		  -EBADMSG, 0 },
 		{ "item no object", LIST("1"), -EBADMSG, 0 },
 		{ "items an object", "{\"kind\":\"PodMetricsList\",\"items\":{}}", -EBADMSG, 0 },
 		{ "no items at all", "{\"kind\":\"PodMetricsList\"}", -EBADMSG, 0 },
 		{ "another kind", "{\"kind\":\"PodList\",\"items\":[]}", -EBADMSG, 0 },
-		{ "duplicate keys", "{\"kind\":\"PodMetricsList\",\"items\":[],\"items\":[]}", -EBADMSG, 0 },
+		{ "duplicate keys", "{\"kind\":\"PodMetricsList\",\"items\":[],\"items\":[]}",
+		  -EBADMSG, 0 },
 		{ "cut off", "{\"kind\":\"PodMetricsList\",\"items\":[", -EBADMSG, 0 },
 		{ "text", "error trying to reach service", -EBADMSG, 0 },
 		{ "empty", "", -EBADMSG, 0 },
@@ -249,8 +258,8 @@ static void made_metrics(void **state)
 
 static void names_and_the_oldest_sample(void **state)
 {
-	static const char body[] = LIST(ITEM("p", AT, "[" C("a", "\"0\"") "]") "," ITEM(
-		"q", EARLIER, "[" C("b", "\"0\"") "]"));
+	static const char  body[] = LIST(ITEM("p", AT, "[" C("a", "\"0\"") "]") "," ITEM(
+		 "q", EARLIER, "[" C("b", "\"0\"") "]"));
 	struct pod_metrics m = { 0 };
 	int64_t            earlier_ms;
 

@@ -44,8 +44,8 @@ static void recorded_jobs(void **state)
 			struct err            err = { 0 };
 
 			print_message("  %s %s\n", versions[v], row->recording);
-			assert_int_equal(decode_job(versions[v], row->recording, row->name, &j, &err),
-					 0);
+			assert_int_equal(
+				decode_job(versions[v], row->recording, row->name, &j, &err), 0);
 			assert_string_equal(j.name, row->name);
 			assert_int_equal(strlen(j.uid), 36);
 			assert_true(j.version[0] != '\0');
@@ -62,21 +62,22 @@ static void recorded_jobs(void **state)
 
 static void selector_is_the_jobs_own(void **state)
 {
-	static const char *const keys[] = { "controller-uid=", "batch.kubernetes.io/controller-uid=" };
+	static const char *const keys[] = { "controller-uid=",
+					    "batch.kubernetes.io/controller-uid=" };
 
 	(void)state;
 	for (size_t v = 0; v < ARRAY_SIZE(versions); v++) {
 		struct k8s_job j;
 		char           want[K8S_SELECTOR_SIZE];
 
-		assert_int_equal(decode_job(versions[v], "job-get-running", "grpc-job-1-1", &j, NULL),
-				 0);
+		assert_int_equal(
+			decode_job(versions[v], "job-get-running", "grpc-job-1-1", &j, NULL), 0);
 		(void)snprintf(want, sizeof(want), "%s%s", keys[v], j.uid);
 		assert_string_equal(j.selector, want);
 	}
 }
 
-#define META "\"metadata\":{\"name\":\"j\",\"uid\":\"u-1\",\"resourceVersion\":\"7\""
+#define META            "\"metadata\":{\"name\":\"j\",\"uid\":\"u-1\",\"resourceVersion\":\"7\""
 #define JOB(meta, rest) "{\"kind\":\"Job\"," META meta "}" rest "}"
 
 struct made_row {
@@ -106,8 +107,8 @@ static const struct made_row made_rows[] = {
 	  JOB("", CONDS(COND("Complete", "True") "," COND("SuccessCriteriaMet", "True"))), 0,
 	  JOB_COMPLETE, false, NULL, "" },
 	{ "the terminal one last",
-	  JOB("", CONDS(COND("Suspended", "False") "," COND("FailureTarget", "True") "," COND(
-			  "Failed", "True"))),
+	  JOB("", CONDS(COND("Suspended", "False") "," COND("FailureTarget",
+							    "True") "," COND("Failed", "True"))),
 	  0, JOB_FAILED, false, NULL, "" },
 	{ "counters do not finish a job", JOB("", ",\"status\":{\"failed\":1,\"succeeded\":1}"), 0,
 	  JOB_NOT_FINISHED, false, NULL, "" },
@@ -122,8 +123,8 @@ static const struct made_row made_rows[] = {
 	{ "hold of another type", JOB(HOLD("1"), ""), 0, JOB_NOT_FINISHED, false, "", "" },
 	{ "two labels", JOB("", LABELS("{\"a\":\"1\",\"b\":\"2\"}")), 0, JOB_NOT_FINISHED, false,
 	  NULL, "a=1,b=2" },
-	{ "label that would end the selector", JOB("", LABELS("{\"a\":\"1,b!=2\"}")), -EBADMSG, 0, 0,
-	  NULL, NULL },
+	{ "label that would end the selector", JOB("", LABELS("{\"a\":\"1,b!=2\"}")), -EBADMSG, 0,
+	  0, NULL, NULL },
 	{ "label no string", JOB("", LABELS("{\"a\":1}")), -EBADMSG, 0, 0, NULL, NULL },
 	{ "no kind", "{" META "}}", -EBADMSG, 0, 0, NULL, NULL },
 	{ "a Pod", "{\"kind\":\"Pod\"," META "}}", -EBADMSG, 0, 0, NULL, NULL },
@@ -134,10 +135,12 @@ static const struct made_row made_rows[] = {
 	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"uid\":\"\",\"resourceVersion\":\"1\"}}",
 	  -EBADMSG, 0, 0, NULL, NULL },
 	{ "uid with a comma",
-	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"uid\":\"a,b\",\"resourceVersion\":\"1\"}}",
+	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"uid\":\"a,b\",\"resourceVersion\":"
+	  "\"1\"}}",
 	  -EBADMSG, 0, 0, NULL, NULL },
 	{ "another name",
-	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"k\",\"uid\":\"u\",\"resourceVersion\":\"1\"}}",
+	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"k\",\"uid\":\"u\",\"resourceVersion\":\"1\"}"
+	  "}",
 	  -EBADMSG, 0, 0, NULL, NULL },
 	{ "name with a NUL",
 	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\\u0000\",\"uid\":\"u\","
@@ -191,14 +194,17 @@ static void job_lists(void **state)
 	for (size_t v = 0; v < ARRAY_SIZE(versions); v++) {
 		char *body = recording_body(versions[v], "jobs-list-one");
 		assert_int_equal(k8s_job_list_decode(body, strlen(body), "grpc-job-1-1", &found, &j,
-						     version, NULL), 0);
+						     version, NULL),
+				 0);
 		assert_true(found);
 		assert_string_not_equal(version, j.version); /* the list's own, not the object's */
 		free(body);
 	}
-	static const char empty[] = "{\"kind\":\"JobList\",\"metadata\":{\"resourceVersion\":\"9\"},"
-				    "\"items\":[]}";
-	assert_int_equal(k8s_job_list_decode(empty, strlen(empty), "j", &found, &j, version, NULL), 0);
+	static const char empty[] =
+		"{\"kind\":\"JobList\",\"metadata\":{\"resourceVersion\":\"9\"},"
+		"\"items\":[]}";
+	assert_int_equal(k8s_job_list_decode(empty, strlen(empty), "j", &found, &j, version, NULL),
+			 0);
 	assert_false(found);
 	assert_string_equal(version, "9");
 
@@ -211,8 +217,9 @@ static void job_lists(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		(void)copy_str(version, sizeof(version), "untouched");
-		assert_int_equal(k8s_job_list_decode(bad[i], strlen(bad[i]), "j", &found, &j, version,
-						     NULL), -EBADMSG);
+		assert_int_equal(
+			k8s_job_list_decode(bad[i], strlen(bad[i]), "j", &found, &j, version, NULL),
+			-EBADMSG);
 		assert_string_equal(version, "untouched");
 	}
 }
@@ -263,8 +270,8 @@ static void recorded_watch(void **state)
 		size_t             finished_at = 0, n = 0;
 
 		for (char *line; (line = recording_line(versions[v], "watch-until-complete", n));) {
-			assert_int_equal(k8s_watch_decode(line, strlen(line), "grpc-job-1-1", &ev,
-							  NULL), 0);
+			assert_int_equal(
+				k8s_watch_decode(line, strlen(line), "grpc-job-1-1", &ev, NULL), 0);
 			n++;
 			if (!finished_at && ev.type == WATCH_MODIFIED && ev.job.finished)
 				finished_at = n;
@@ -315,7 +322,8 @@ static void bad_watch_lines(void **state)
 		struct watch_event ev = { .type = WATCH_ERROR };
 		struct err         err = { 0 };
 
-		assert_int_equal(k8s_watch_decode(rows[i], strlen(rows[i]), "j", &ev, &err), -EBADMSG);
+		assert_int_equal(k8s_watch_decode(rows[i], strlen(rows[i]), "j", &ev, &err),
+				 -EBADMSG);
 		assert_int_equal(ev.type, WATCH_ERROR); /* untouched */
 		assert_true(err.msg[0] != '\0');
 	}
@@ -350,15 +358,19 @@ static void recorded_pods(void **state)
 static void made_pods(void **state)
 {
 	static const char waiting[] =
-		"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"status\":"
+		"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},"
+		"\"status\":"
 		"{\"phase\":\"Running\",\"initContainerStatuses\":[{\"name\":\"side\",\"state\":"
 		"{\"running\":{}}}],\"containerStatuses\":[{\"name\":\"a\",\"state\":{\"waiting\":"
-		"{\"reason\":\"CrashLoopBackOff\"}}},{\"name\":\"b\",\"state\":{\"terminated\":{}}}]}}]}";
+		"{\"reason\":\"CrashLoopBackOff\"}}},{\"name\":\"b\",\"state\":{\"terminated\":{}}}"
+		"]}}]}";
 	static const char *const bad[] = {
 		"{\"kind\":\"PodList\"}",
-		"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"../x\",\"uid\":\"u\"}}]}",
+		"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"../"
+		"x\",\"uid\":\"u\"}}]}",
 		"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\"}}]}",
-		"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"status\":"
+		"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},"
+		"\"status\":"
 		"{\"containerStatuses\":[{\"state\":{\"running\":{}}}]}}]}",
 	};
 	struct k8s_pods pods = { 0 };
@@ -382,20 +394,25 @@ static void recorded_services(void **state)
 		struct k8s_service s;
 		char              *body = recording_body(versions[v], "service-get");
 
-		assert_int_equal(k8s_service_decode(body, strlen(body), "grpc-service-3-3", "x", &s,
-						    NULL), 0);
+		assert_int_equal(
+			k8s_service_decode(body, strlen(body), "grpc-service-3-3", "x", &s, NULL),
+			0);
 		assert_false(s.owned || s.deleting);
-		assert_int_equal(k8s_service_decode(body, strlen(body), "grpc-service-3-4", "x", &s,
-						    NULL), -EBADMSG);
+		assert_int_equal(
+			k8s_service_decode(body, strlen(body), "grpc-service-3-4", "x", &s, NULL),
+			-EBADMSG);
 		free(body);
 
-		json_t     *response = recording_response(versions[v], "service-patch-owner");
-		json_t     *owners = json_object_get(json_object_get(
-			    json_object_get(response, "body"), "metadata"), "ownerReferences");
-		const char *uid = json_string_value(json_object_get(json_array_get(owners, 0), "uid"));
+		json_t *response = recording_response(versions[v], "service-patch-owner");
+		json_t *owners = json_object_get(
+			json_object_get(json_object_get(response, "body"), "metadata"),
+			"ownerReferences");
+		const char *uid =
+			json_string_value(json_object_get(json_array_get(owners, 0), "uid"));
 		body = recording_body(versions[v], "service-patch-owner");
-		assert_int_equal(k8s_service_decode(body, strlen(body), "grpc-service-3-3", uid, &s,
-						    NULL), 0);
+		assert_int_equal(
+			k8s_service_decode(body, strlen(body), "grpc-service-3-3", uid, &s, NULL),
+			0);
 		assert_true(s.owned);
 		free(body);
 		json_decref(response);
@@ -410,11 +427,14 @@ static void bodies(void **state)
 		const char *want;
 	} rows[] = {
 		{ NULL, false,
-		  "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\","
+		  "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":"
+		  "\"Background\","
 		  "\"preconditions\":{\"uid\":\"u\"}}" },
 		{ "5", true,
-		  "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\","
-		  "\"preconditions\":{\"uid\":\"u\",\"resourceVersion\":\"5\"},\"gracePeriodSeconds\":0}" },
+		  "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":"
+		  "\"Background\","
+		  "\"preconditions\":{\"uid\":\"u\",\"resourceVersion\":\"5\"},"
+		  "\"gracePeriodSeconds\":0}" },
 	};
 
 	(void)state;
@@ -424,8 +444,9 @@ static void bodies(void **state)
 		free(s);
 	}
 	char *patch = k8s_owner_patch_new("s", "j", "u");
-	assert_string_equal(patch, "{\"metadata\":{\"uid\":\"s\",\"ownerReferences\":[{\"apiVersion\":"
-				   "\"batch/v1\",\"kind\":\"Job\",\"name\":\"j\",\"uid\":\"u\"}]}}");
+	assert_string_equal(patch,
+			    "{\"metadata\":{\"uid\":\"s\",\"ownerReferences\":[{\"apiVersion\":"
+			    "\"batch/v1\",\"kind\":\"Job\",\"name\":\"j\",\"uid\":\"u\"}]}}");
 	free(patch);
 	char *event = k8s_event_new("ns", "j", "u", "CleanupIdle", "CPU \"2m\"", false, 0);
 	assert_non_null(strstr(event, "\"message\":\"CPU \\\"2m\\\"\""));
@@ -484,18 +505,12 @@ static void out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(recorded_jobs),
-		cmocka_unit_test(selector_is_the_jobs_own),
-		cmocka_unit_test(made_jobs),
-		cmocka_unit_test(job_lists),
-		cmocka_unit_test(recorded_statuses),
-		cmocka_unit_test(recorded_watch),
-		cmocka_unit_test(bookmark_and_error),
-		cmocka_unit_test(bad_watch_lines),
-		cmocka_unit_test(recorded_pods),
-		cmocka_unit_test(made_pods),
-		cmocka_unit_test(recorded_services),
-		cmocka_unit_test(bodies),
+		cmocka_unit_test(recorded_jobs),      cmocka_unit_test(selector_is_the_jobs_own),
+		cmocka_unit_test(made_jobs),          cmocka_unit_test(job_lists),
+		cmocka_unit_test(recorded_statuses),  cmocka_unit_test(recorded_watch),
+		cmocka_unit_test(bookmark_and_error), cmocka_unit_test(bad_watch_lines),
+		cmocka_unit_test(recorded_pods),      cmocka_unit_test(made_pods),
+		cmocka_unit_test(recorded_services),  cmocka_unit_test(bodies),
 		cmocka_unit_test(out_of_memory),
 	};
 

@@ -35,33 +35,20 @@ static void states(void **state)
 		const char       *seen;
 		enum target_state want;
 	} rows[] = {
-		{ "", TARGET_AWAITED },
-		{ "-", TARGET_AWAITED },
-		{ "--", TARGET_AWAITED },
-		{ "x", TARGET_AWAITED },
-		{ "a", TARGET_LIVE },
-		{ "-a", TARGET_LIVE },
-		{ "aa", TARGET_LIVE },
-		{ "ay", TARGET_LIVE },
-		{ "c", TARGET_COMPLETED },
-		{ "f", TARGET_FAILED },
-		{ "ac", TARGET_COMPLETED },
-		{ "af", TARGET_FAILED },
+		{ "", TARGET_AWAITED },      { "-", TARGET_AWAITED },
+		{ "--", TARGET_AWAITED },    { "x", TARGET_AWAITED },
+		{ "a", TARGET_LIVE },        { "-a", TARGET_LIVE },
+		{ "aa", TARGET_LIVE },       { "ay", TARGET_LIVE },
+		{ "c", TARGET_COMPLETED },   { "f", TARGET_FAILED },
+		{ "ac", TARGET_COMPLETED },  { "af", TARGET_FAILED },
 		{ "aca", TARGET_COMPLETED }, /* a late event */
-		{ "cf", TARGET_COMPLETED },
-		{ "d", TARGET_GONE },
-		{ "ad", TARGET_GONE },
-		{ "a-", TARGET_GONE },
-		{ "ax", TARGET_GONE },
-		{ "c-", TARGET_GONE },
-		{ "cd", TARGET_GONE },
-		{ "dc", TARGET_GONE },
-		{ "a-a", TARGET_GONE },
-		{ "ab", TARGET_NEWCOMER },
-		{ "cb", TARGET_NEWCOMER },
-		{ "axb", TARGET_NEWCOMER },
-		{ "ab-", TARGET_NEWCOMER },
-		{ "aba", TARGET_NEWCOMER },
+		{ "cf", TARGET_COMPLETED },  { "d", TARGET_GONE },
+		{ "ad", TARGET_GONE },       { "a-", TARGET_GONE },
+		{ "ax", TARGET_GONE },       { "c-", TARGET_GONE },
+		{ "cd", TARGET_GONE },       { "dc", TARGET_GONE },
+		{ "a-a", TARGET_GONE },      { "ab", TARGET_NEWCOMER },
+		{ "cb", TARGET_NEWCOMER },   { "axb", TARGET_NEWCOMER },
+		{ "ab-", TARGET_NEWCOMER },  { "aba", TARGET_NEWCOMER },
 		{ "b", TARGET_LIVE }, /* the first one seen is ours */
 	};
 
@@ -74,7 +61,8 @@ static void states(void **state)
 			observe(&t, *s);
 		assert_string_equal(target_state_name(t.state), target_state_name(rows[i].want));
 		assert_int_equal(target_is_over(&t), rows[i].want > TARGET_LIVE);
-		assert_int_equal(target_seen(&t), strspn(rows[i].seen, "-xy") != strlen(rows[i].seen));
+		assert_int_equal(target_seen(&t),
+				 strspn(rows[i].seen, "-xy") != strlen(rows[i].seen));
 	}
 }
 

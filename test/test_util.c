@@ -93,7 +93,8 @@ static void too_long_a_line_does_not_jam(void **state)
 	for (size_t step = 1; step <= 8; step++) {
 		struct buf out = { .max = 1000 };
 
-		assert_int_equal(feed("ok\n123456789012345678901234567890\nafter\nend\n", step, &out), 1);
+		assert_int_equal(
+			feed("ok\n123456789012345678901234567890\nafter\nend\n", step, &out), 1);
 		assert_non_null(strstr(out.data, "ok|"));
 		assert_non_null(strstr(out.data, "end|"));
 		assert_null(strstr(out.data, "9"));
@@ -166,13 +167,26 @@ static void seconds(void **state)
 		int         status;
 		int64_t     ms;
 	} rows[] = {
-		{ "10", 0, 10000 },      { "0.05", 0, 50 },        { "0.050", 0, 50 },
-		{ "0.0500000", 0, 50 },  { "3600", 0, 3600000 },   { "3600.000", 0, 3600000 },
-		{ "007", 0, 7000 },      { "0.0501", -EINVAL, 0 }, { "0.049", -ERANGE, 0 },
-		{ "3600.001", -ERANGE, 0 }, { "0", -ERANGE, 0 },   { "-1", -EINVAL, 0 },
-		{ "+1", -EINVAL, 0 },    { " 1", -EINVAL, 0 },     { "1 ", -EINVAL, 0 },
-		{ "1.", -EINVAL, 0 },    { ".5", -EINVAL, 0 },     { "1e3", -EINVAL, 0 },
-		{ "1s", -EINVAL, 0 },    { "", -EINVAL, 0 },
+		{ "10", 0, 10000 },
+		{ "0.05", 0, 50 },
+		{ "0.050", 0, 50 },
+		{ "0.0500000", 0, 50 },
+		{ "3600", 0, 3600000 },
+		{ "3600.000", 0, 3600000 },
+		{ "007", 0, 7000 },
+		{ "0.0501", -EINVAL, 0 },
+		{ "0.049", -ERANGE, 0 },
+		{ "3600.001", -ERANGE, 0 },
+		{ "0", -ERANGE, 0 },
+		{ "-1", -EINVAL, 0 },
+		{ "+1", -EINVAL, 0 },
+		{ " 1", -EINVAL, 0 },
+		{ "1 ", -EINVAL, 0 },
+		{ "1.", -EINVAL, 0 },
+		{ ".5", -EINVAL, 0 },
+		{ "1e3", -EINVAL, 0 },
+		{ "1s", -EINVAL, 0 },
+		{ "", -EINVAL, 0 },
 		{ "99999999999999999999999999", -ERANGE, 0 },
 	};
 
@@ -193,11 +207,20 @@ static void whole_numbers(void **state)
 		int         status;
 		uint32_t    n;
 	} rows[] = {
-		{ "1", 0, 1 },          { "10000", 0, 10000 },  { "005", 0, 5 },
-		{ "0", -ERANGE, 0 },    { "10001", -ERANGE, 0 }, { "-5", -EINVAL, 0 },
-		{ " 5", -EINVAL, 0 },   { "5 ", -EINVAL, 0 },   { "5.0", -EINVAL, 0 },
-		{ "0x5", -EINVAL, 0 },  { "", -EINVAL, 0 },     { "five", -EINVAL, 0 },
-		{ "4294967301", -ERANGE, 0 }, { "99999999999999999999999", -ERANGE, 0 },
+		{ "1", 0, 1 },
+		{ "10000", 0, 10000 },
+		{ "005", 0, 5 },
+		{ "0", -ERANGE, 0 },
+		{ "10001", -ERANGE, 0 },
+		{ "-5", -EINVAL, 0 },
+		{ " 5", -EINVAL, 0 },
+		{ "5 ", -EINVAL, 0 },
+		{ "5.0", -EINVAL, 0 },
+		{ "0x5", -EINVAL, 0 },
+		{ "", -EINVAL, 0 },
+		{ "five", -EINVAL, 0 },
+		{ "4294967301", -ERANGE, 0 },
+		{ "99999999999999999999999", -ERANGE, 0 },
 	};
 
 	(void)state;
@@ -212,11 +235,34 @@ static void whole_numbers(void **state)
 
 static void names(void **state)
 {
-	static const char *const good[] = { "a", "1", "12-70788", "grpc-job-12-70788", "a.b", "a--b",
-					    "123456789012345678901234567890123456789012345678901234567890123" };
-	static const char *const bad[] = { "", "-a", "a-", ".a", "a.", "a..b", "a.-b", "a-.b", "A",
-					   "a_b", "a/b", "..", "a%2f", "a b", "a\n", "\xc3\xa4",
-					   "1234567890123456789012345678901234567890123456789012345678901234" };
+	static const char *const good[] = {
+		"a",
+		"1",
+		"12-70788",
+		"grpc-job-12-70788",
+		"a.b",
+		"a--b",
+		"123456789012345678901234567890123456789012345678901234567890123"
+	};
+	static const char *const bad[] = {
+		"",
+		"-a",
+		"a-",
+		".a",
+		"a.",
+		"a..b",
+		"a.-b",
+		"a-.b",
+		"A",
+		"a_b",
+		"a/b",
+		"..",
+		"a%2f",
+		"a b",
+		"a\n",
+		"\xc3\xa4",
+		"1234567890123456789012345678901234567890123456789012345678901234"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
