@@ -145,18 +145,22 @@ static const char *env(const char *name)
 	return getenv(name);
 }
 
-static int print_help(void)
+/* @format: NULL, or `markdown` for the table alone, as it stands in the README. */
+static int print_help(const char *format)
 {
 	struct buf table = { .max = 64 << 10 };
-	int        r = config_describe(&table, false);
+	bool       markdown = format && strcmp(format, "markdown") == 0;
+	int        r = config_describe(&table, markdown);
 
-	if (r == 0)
+	if (r == 0 && markdown)
+		(void)fputs(table.data, stdout);
+	else if (r == 0)
 		(void)printf(
-			"cleanup-grpc " VERSION
-			" - watches one streaming job and tears it down when it has ended\n\n"
-			"Usage: cleanup-grpc [--dry-run | --help | --version]\n\n"
+			"cleanup-grpc " VERSION " - watches one streaming job and tears it "
+			"down when it has ended\n\n"
+			"Usage: cleanup-grpc [--dry-run | --help[=markdown] | --version]\n\n"
 			"  --dry-run   as DRY_RUN=true: log what would be deleted, change nothing\n"
-			"  --help      this text\n"
+			"  --help      this text; =markdown: only the table of settings\n"
 			"  --version   the version\n\n"
 			"Everything else is set by the environment:\n\n%s\n"
 			"Exit status: 0 torn down, or nothing to do; 1 teardown incomplete (what "
@@ -172,7 +176,7 @@ static int parse_options(int argc, char **argv, bool *ret_dry_run)
 {
 	static const struct option options[] = {
 		{ "dry-run", no_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },
+		{ "help", optional_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -180,7 +184,7 @@ static int parse_options(int argc, char **argv, bool *ret_dry_run)
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
 		case 'n': *ret_dry_run = true; break;
-		case 'h': return print_help();
+		case 'h': return print_help(optarg);
 		case 'v': (void)printf("cleanup-grpc " VERSION "\n"); return EXIT_DONE;
 		default: (void)fprintf(stderr, "Try 'cleanup-grpc --help'.\n"); return EXIT_CONFIG;
 		}

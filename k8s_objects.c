@@ -137,7 +137,7 @@ static int need_kind(const json_t *o, const char *kind, struct err *err)
 static int job_selector(const json_t *spec, struct k8s_job *j, struct err *err)
 {
 	struct buf  b = { .max = K8S_SELECTOR_SIZE - 1 };
-	json_t     *selector, *labels, *value;
+	json_t     *selector, *labels = NULL, *value;
 	const char *key;
 	int         r = get_typed(spec, "selector", JSON_OBJECT, &selector, err);
 

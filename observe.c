@@ -312,7 +312,7 @@ static void note_service(struct app *a)
 	struct k8s_request q = { .verb = K8S_GET,
 				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
-	struct k8s_service s;
+	struct k8s_service s = { 0 };
 	struct k8s_result  r;
 	struct err         err = { 0 };
 

@@ -267,7 +267,7 @@ int parse_seconds(const char *s, int64_t min_ms, int64_t max_ms, int64_t *ret_ms
 	for (; isdigit((unsigned char)*s); s++) {
 		if (ms > INT64_MAX / 100000)
 			return -ERANGE;
-		ms = ms * 10 + (*s - '0') * 1000;
+		ms = ms * 10 + (*s - '0') * INT64_C(1000);
 	}
 	if (*s == '.') {
 		int64_t unit = 100;
