@@ -53,11 +53,11 @@ struct watch {
 	char                  version[K8S_VERSION_SIZE]; /* resume behind this; "" = LIST first */
 	bool                  refused;                   /* 403 to list or watch: GETs instead */
 	bool                  expired;                   /* the stream said 410 */
-	bool                  ended;   /* since the last LIST: the next read is one */
-	struct err            bad;     /* why we cut the stream off */
-	unsigned              attempt; /* short-lived watches in a row */
+	struct err            bad;                       /* why we cut the stream off */
+	unsigned              attempt;                   /* short-lived watches in a row */
 	int64_t               started_ms;
-	int64_t               read_due_ms; /* next LIST or GET of the Job */
+	int64_t               list_due_ms; /* next LIST of the Job; INT64_MAX: none is due */
+	int64_t               read_due_ms; /* next GET of it */
 	int64_t               absent_ms;   /* when a read last said that there is no such Job */
 };
 

@@ -305,10 +305,9 @@ void idle_run(struct app *a)
 		i->check_ms = now; /* the first check comes at once, and the grid starts with it */
 	if (!needs_grid(a) || now < i->check_ms)
 		return;
-	int64_t at_ms = i->check_ms;
 	while (i->check_ms <= now)
 		i->check_ms += a->cfg->interval_ms; /* points that were missed are left out */
-	check(a, at_ms);
+	check(a, i->check_ms - a->cfg->interval_ms);
 }
 
 /* ---- The last look ---- */

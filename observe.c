@@ -81,7 +81,7 @@ static void read_failed(struct app *a, const struct k8s_request *q, const struct
 	int64_t wait = retry_wait_ms(&a->api_trouble.attempt, r);
 
 	trouble_on(&a->api_trouble, q, r, wait);
-	a->watch.read_due_ms = now_ms() + wait;
+	*(q->verb == K8S_GET ? &a->watch.read_due_ms : &a->watch.list_due_ms) = now_ms() + wait;
 }
 
 int observe_read_job(struct app *a, struct k8s_job *ret_job)
@@ -121,6 +121,7 @@ static void watch_refused(struct app *a, const struct k8s_request *q)
 	log_forbidden(a, q, "no watch: the Job is read at each check instead");
 	a->watch.refused = true;
 	a->watch.version[0] = '\0';
+	a->watch.list_due_ms = INT64_MAX;
 	a->watch.read_due_ms = now_ms();
 }
 
@@ -142,7 +143,7 @@ static void list_job(struct app *a)
 		k8s_result_refuse(&r, &err);
 	if (r.answer == K8S_OK) {
 		trouble_off(&a->api_trouble);
-		a->watch.ended = false;
+		a->watch.list_due_ms = INT64_MAX;
 		a->watch.read_due_ms = next_read_ms(a);
 		if (found)
 			saw_job(a, &job);
@@ -232,7 +233,6 @@ static void watch_ended(struct app *a)
 
 	k8s_finish(a->k8s, &w->request, TAKE_PTR(w->exchange), &r);
 	lines_fini(&w->lines);
-	w->ended = true;
 	if (w->bad.code)
 		(void)snprintf(r.words, sizeof(r.words), "%s", w->bad.msg);
 	log_debug("watch ended", LI("status", r.status), LI("lived_ms", now - w->started_ms),
@@ -241,11 +241,11 @@ static void watch_ended(struct app *a)
 	if (r.answer == K8S_FORBIDDEN) {
 		watch_refused(a, &w->request);
 	} else if (r.answer == K8S_OK && !brief) {
-		w->read_due_ms = now;
+		w->list_due_ms = now;
 	} else {
 		int64_t wait = retry_wait_ms(&w->attempt, &r);
 		w->version[0] = '\0';
-		w->read_due_ms = now + wait;
+		w->list_due_ms = now + wait;
 		if (!w->expired && r.answer != K8S_OK && (r.status != 200 || w->bad.code))
 			trouble_on(&a->api_trouble, &w->request, &r, wait);
 	}
@@ -263,7 +263,8 @@ void observe_stop(struct app *a)
 	k8s_cancel(a->k8s, TAKE_PTR(a->watch.exchange));
 	lines_fini(&a->watch.lines);
 	a->watch.version[0] = '\0';
-	a->watch.read_due_ms = now_ms();
+	a->watch.list_due_ms = a->watch.refused ? INT64_MAX : now_ms();
+	a->watch.read_due_ms = a->watch.refused ? now_ms() : INT64_MAX;
 }
 
 /* ---- The Service: its uid while the Job lives, and its owner ---- */
@@ -365,6 +366,9 @@ int64_t observe_due_ms(const struct app *a)
 {
 	int64_t due = a->watch.read_due_ms;
 
+	if (a->watch.list_due_ms < due)
+		due = a->watch.list_due_ms;
+
 	if (!a->watch.exchange && a->watch.version[0])
 		return 0; /* to be opened */
 	if (service_wanted(a) && a->service.due_ms < due)
@@ -379,14 +383,12 @@ void observe_run(struct app *a)
 
 	if (!w->exchange && w->version[0])
 		watch_open(a);
-	if (now_ms() >= w->read_due_ms) {
-		if (w->refused || (w->exchange && !w->ended))
-			(void)observe_read_job(a, &job); /* logged, and due again, where it fails */
-		else
-			list_job(a);
-		if (!w->exchange && w->version[0] && !app_interrupted(a))
-			watch_open(a);
-	}
+	if (now_ms() >= w->list_due_ms)
+		list_job(a);
+	else if (now_ms() >= w->read_due_ms)
+		(void)observe_read_job(a, &job); /* logged, and due again, where it fails */
+	if (!w->exchange && w->version[0] && !app_interrupted(a))
+		watch_open(a);
 	if (a->target.state == TARGET_LIVE && a->cfg->delete_self && !a->self_asked &&
 	    !app_interrupted(a))
 		note_self(a);

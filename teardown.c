@@ -285,7 +285,11 @@ static void step_job(struct teardown *t)
 		t->job = FATE_ABSENT;
 		return;
 	}
-	delete_job(t);
+	if (t->trigger == TRIGGER_GONE)
+		settle_by_reading(t, false); /* mostly it is: then there is nothing to delete */
+	if (t->trigger != TRIGGER_GONE || t->job == FATE_DELETING)
+		delete_job(
+			t); /* Background, also if somebody else deletes it, but orphans the pods */
 	if (t->look_again)
 		return;
 	await_job_gone(t, now_ms() + FINALIZER_MS);

@@ -1,0 +1,168 @@
+# make           build/cleanup-grpc                  make check       unit tests
+# make demo      the program against a fake API      make test        all tests (PYTEST_ARGS=...)
+# make asan      all tests with ASan and UBSan       make lint        ban list, analysers, format
+# make static    static-PIE for the image            make image       image (docker or buildah)
+# make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
+# make deps      install what the tests need         make clean       remove build/
+# Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
+# lint, static and image-test, as root or with sudo.
+PROG    := cleanup-grpc
+VERSION := 2.0.0
+LIBS    := libcurl jansson openssl
+B       ?= build
+PY      := /usr/bin/python3
+SRCS    := $(wildcard *.c)
+OBJS    := $(SRCS:%.c=$(B)/%.o)
+UNITS   := $(filter-out $(B)/cleanup.o,$(OBJS))
+TESTS   := $(patsubst test/%.c,$(B)/test/%,$(wildcard test/test_*.c))
+
+CFLAGS  ?= -O2 -g
+BASE    := -std=gnu17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
+WARN    := -Wall -Wextra -Wformat=2 -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+           -Wold-style-definition -Wwrite-strings -Wcast-qual -Wpointer-arith -Wredundant-decls \
+           -Wundef -Wvla -Wimplicit-fallthrough -Wswitch-enum
+FORTIFY  = $(shell [ "$$($(CC) -dumpversion | cut -d. -f1)" -ge 12 ] 2>/dev/null && echo 3 || echo 2)
+HARDEN  ?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) -fstack-protector-strong \
+           -fstack-clash-protection
+LINK    ?= -pie
+RELRO   := -Wl,-z,relro,-z,now,-z,noexecstack
+PKG     ?= pkg-config
+# "=": asked only when something is compiled, after "make deps"; -isystem: their headers do not warn
+INC      = $(subst -I,-isystem ,$(shell $(PKG) --cflags $(LIBS)))
+LDLIBS   = $(shell $(PKG) --libs $(LIBS))
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps deps-demo deps-static deps-lint deps-image check test demo asan libcurl static \
+        image image-test lint fmt fmt-check readme clean help version
+
+all: $(B)/$(PROG)
+
+$(B)/$(PROG): $(OBJS)
+	$(CC) $(CFLAGS) $(LINK) $(RELRO) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/test/test_%: $(B)/test/test_%.o $(UNITS)
+	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -MMD -MP $(WARN) $(HARDEN) -fPIE $(INC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# ---- Packages: $(call install,LIST) installs what is missing of it, and says so ----
+
+BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev
+DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
+TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-yaml faketime
+STATIC_DEPS := $(BUILD_DEPS) dpkg-dev libc-ares-dev
+LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
+IMAGE_DEPS  := buildah debootstrap python3 openssl
+
+install = @missing=$$(for p in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | \
+	grep -q ^installed || echo $$p; done); \
+	[ -n "$$missing" ] || { echo "$@: all packages are there"; exit 0; }; \
+	[ $$(id -u) = 0 ] && sudo= || sudo=sudo; \
+	echo "$@: installing" $$missing; \
+	$$sudo apt-get -qq update || echo "$@: going on with the package lists that are there"; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 \
+		-o Dpkg::Use-Pty=0 install -y --no-install-recommends $$missing >/dev/null
+
+deps:
+	$(call install,$(TEST_DEPS))
+deps-demo:
+	$(call install,$(DEMO_DEPS))
+deps-static:
+	$(call install,$(STATIC_DEPS))
+deps-lint:
+	$(call install,$(LINT_DEPS))
+deps-image:
+	$(call install,$(IMAGE_DEPS))
+
+# ---- Tests ----
+
+check: $(TESTS)
+	@bad=0; for t in $^; do echo "== $$t"; $$t || bad=1; done; exit $$bad
+
+test: deps
+	$(MAKE) all check
+	$(PY) -m pytest test $(PYTEST_ARGS)
+
+demo: deps-demo
+	$(MAKE) all
+	$(PY) test/demo.py $(B)/$(PROG)
+
+# A status of its own (99), so that no scenario takes a finding for one of the program's.
+asan: export ASAN_OPTIONS  := detect_leaks=1:exitcode=99
+asan: export LSAN_OPTIONS  := exitcode=99
+asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
+asan: deps
+	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
+	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest test $(PYTEST_ARGS)
+
+# ---- The image: a static binary, and nothing else ----
+
+S           := build/static
+STATIC_MAX  := 6000000
+SECTIONS    := -Os -ffunction-sections -fdata-sections
+# pack-relative-relocs: 0.4 MB less; wants glibc >= 2.36 and binutils >= 2.38
+STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs
+
+libcurl: deps-static
+	CC='$(CC)' CFLAGS='$(SECTIONS) -fPIE $(HARDEN)' static/libcurl.sh $(S)/libcurl
+
+# The linker's warnings about getaddrinfo & co. are for names of services and for OpenSSL's own sockets,
+# which are not used: c-ares resolves (static/libcurl.sh says why).
+static: libcurl
+	@rm -f $(S)/$(PROG) # libcurl may be a new one
+	$(MAKE) all B=$(S) LINK='$(STATIC_LINK)' CFLAGS='$(SECTIONS)' \
+		PKG='env PKG_CONFIG_PATH=$(CURDIR)/$(S)/libcurl/lib/pkgconfig pkg-config --static'
+	static/check.sh $(S)/$(PROG) $(STATIC_MAX)
+	@echo "made from curl $$(cat $(S)/libcurl/source-version), and" $$(dpkg-query -W \
+		-f '$${source:Package} $${source:Version}, ' libssl-dev libjansson-dev libc-ares-dev libc6-dev)
+
+image:
+	$$(docker info >/dev/null 2>&1 && echo docker build || echo buildah bud) \
+		-t $(PROG):$(VERSION) --build-arg VERSION=$(VERSION) .
+
+image-test: deps-image
+	test/image-test.sh $(VERSION)
+
+# ---- Care ----
+
+BANNED := sprintf|vsprintf|strcpy|strcat|strncpy|strncat|strtok|atoi|atol|sscanf|gets|system|popen|usleep
+C_TEST  = $(wildcard test/*.[ch])
+
+lint: deps-lint fmt-check
+	@! grep -nE '\b($(BANNED))[ ]?\(' *.[ch] || { echo 'lint: banned call'; exit 1; }
+	@awk -f test/length.awk *.[ch] $(C_TEST)
+	@for f in static/*.sh test/*.sh .ci/run; do bash -n $$f || exit 1; done
+	PYTHONPYCACHEPREFIX=build/pycache $(PY) -m py_compile $$(find test -name '*.py')
+	cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --inline-suppr \
+		--std=c11 --suppress=missingIncludeSystem -D_GNU_SOURCE -DVERSION='""' $(SRCS)
+	@mkdir -p build
+	printf '%s\n' $(SRCS) $(filter %.c,$(C_TEST)) | xargs -P 2 -I{} clang-tidy --quiet \
+		--warnings-as-errors='*' {} -- $(BASE) $(INC) 2>build/clang-tidy.err || \
+		{ grep -v 'warnings\? generated' build/clang-tidy.err; exit 1; }
+
+fmt:
+	clang-format -i *.[ch] $(C_TEST)
+fmt-check:
+	clang-format --dry-run -Werror *.[ch] $(C_TEST)
+
+# The README's table of settings, from the table that parses them.
+readme: all
+	@{ sed '/<!-- settings/q' README.md; echo; $(B)/$(PROG) --help=markdown; echo; \
+		sed -n '/<!-- \/settings/,$$p' README.md; } > $(B)/README.md
+	@mv $(B)/README.md README.md
+
+clean:
+	$(RM) -r build
+
+version:
+	@echo $(VERSION)
+
+help:
+	@sed -n '/^#/!q; s/^# //p' Makefile
+
+-include $(OBJS:.o=.d) $(TESTS:=.d)

@@ -1,0 +1,99 @@
+"""image_scenario.py ROOT: the image's program, as uid 65532 in ROOT, tears a job down over TLS.
+
+Run by image-test.sh in a network namespace of its own (unshare --net), so that the DNS server can
+have port 53. Twice: the API server is an address, as in a cluster; then a name, which a static
+binary must find with nothing but /etc/resolv.conf and its search domains.
+"""
+import fcntl
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+from fakekube import FakeKube
+
+JOB_ID = "12-70788"
+NAME = "kubernetes.default.svc"
+RESOLV_CONF = """search panda.svc.cluster.local svc.cluster.local cluster.local
+nameserver 127.0.0.1
+options ndots:5
+"""
+
+
+def raise_loopback():
+    siocgifflags, siocsifflags, iff_up = 0x8913, 0x8914, 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        flags, = struct.unpack_from("16xH", fcntl.ioctl(s, siocgifflags, struct.pack("16sH14x", b"lo", 0)))
+        fcntl.ioctl(s, siocsifflags, struct.pack("16sH14x", b"lo", flags | iff_up))
+
+
+def serve_dns(asked):
+    """A for NAME.cluster.local is 127.0.0.1, it has no AAAA, and no other name exists."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 53))
+
+    def serve():
+        while True:
+            query, peer = server.recvfrom(2048)
+            labels, at = [], 12
+            while query[at]:
+                labels.append(query[at + 1:at + 1 + query[at]].decode())
+                at += 1 + query[at]
+            name, kind = ".".join(labels), struct.unpack_from("!H", query, at + 1)[0]
+            asked.append(name)
+            known = name == NAME + ".cluster.local"
+            answer = struct.pack("!HHHIH4B", 0xC00C, 1, 1, 5, 4, 127, 0, 0, 1) if known and kind == 1 else b""
+            head = query[:2] + struct.pack("!HHHHH", 0x8580 | (0 if known else 3), 1, bool(answer), 0, 0)
+            server.sendto(head + query[12:at + 5] + answer, peer)
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def tear_down(root, host=None):
+    mount = root / "var/run/secrets/kubernetes.io"      # where the program looks without being told
+    with FakeKube(dir=mount) as kube:
+        kube.create_job(f"grpc-job-{JOB_ID}")
+        kube.create_service(f"grpc-service-{JOB_ID}")
+        kube.create_job(f"cleanup-job-{JOB_ID}", containers=("cleanup",))
+        env = {**kube.env(), "JOB_ID": JOB_ID}
+        del env["SERVICE_ACCOUNT_DIR"]
+        if host:
+            env["KUBERNETES_SERVICE_HOST"] = host
+        program = subprocess.Popen(
+            [shutil.which("chroot"), "--userspec=65532:65532", root, "/cleanup-grpc"],
+            env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            kube.wait_request(verb="watch", resource="jobs")
+            status = pathlib.Path(f"/proc/{program.pid}/status").read_text()
+            assert "Uid:\t65532\t65532\t65532\t65532\n" in status, status
+            assert "Threads:\t1\n" in status, status
+            kube.complete_job(f"grpc-job-{JOB_ID}")
+            _, log = program.communicate(timeout=30)
+        except BaseException:
+            program.kill()
+            print(program.communicate()[1], file=sys.stderr)
+            raise
+        assert program.returncode == 0, f"exit status {program.returncode}; the log is:\n{log}"
+        left = [o["metadata"]["name"] for o in kube.jobs() + kube.services()]
+        assert left == [], f"{left} left; the log is:\n{log}"
+    shutil.rmtree(root / "var")
+
+
+def main(root):
+    raise_loopback()
+    tear_down(root)
+    asked = []
+    serve_dns(asked)
+    (root / "etc").mkdir()
+    (root / "etc/resolv.conf").write_text(RESOLV_CONF)
+    tear_down(root, host=NAME)
+    assert f"{NAME}.cluster.local" in asked, asked
+    shutil.rmtree(root / "etc")
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main(pathlib.Path(sys.argv[1]).resolve())
