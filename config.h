@@ -58,8 +58,7 @@ struct config {
 	char            termination_log[PATH_SIZE];
 
 	/* API server */
-	char api_url[URL_SIZE]; /* https://host:port, or http:// to a loopback address; no final '/'
-				 */
+	char api_url[URL_SIZE]; /* https://host:port; http:// only to loopback; no final '/' */
 	char service_account_dir[PATH_SIZE];
 };
 

@@ -54,7 +54,7 @@ static const char *pods_contradict(const struct k8s_pods *pods, const struct pod
 		if (p->waiting[0])
 			return "a container waits";
 		if (!p->running)
-			continue;
+			return "a pod is not running yet";
 		running++;
 		for (size_t c = 0; c < p->running_container_count; c++)
 			if (!pod_metrics_has(m, p->name, p->running_containers[c]))
@@ -357,8 +357,7 @@ static bool last_look(struct app *a, enum trigger t)
 		idle_count_clear(&a->idle.count);
 		return false;
 	}
-	/* of this read, not of a watch event that may come from here on: the DELETE's precondition
-	 */
+	/* the DELETE's precondition: of this read, not of a watch event that may still come */
 	(void)copy_str(a->idle.look_version, sizeof(a->idle.look_version), job.version);
 	return t == TRIGGER_IDLE ? look_at_idle_pods(a) : look_at_pending_pods(a);
 }
@@ -377,7 +376,9 @@ enum trigger idle_trigger(struct app *a)
 	if (!t)
 		return TRIGGER_NONE;
 	bool act = last_look(a, t);
-	a->idle.look_due_ms = now_ms() + backoff_ms(a->idle.look_attempt++, random_u32());
+	bool still_due = idle_is_due(a) || now_ms() >= pending_due_ms(a);
+	if (act || still_due) /* there may be another look, but not at once */
+		a->idle.look_due_ms = now_ms() + backoff_ms(a->idle.look_attempt++, random_u32());
 	return act && !app_interrupted(a) ? t : TRIGGER_NONE;
 }
 

@@ -478,8 +478,7 @@ int k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *e
 {
 	struct k8s_pods pods = { 0 };
 	json_auto_t    *root = parse(p, n, err);
-	json_t         *items, *item;
-	size_t          i;
+	json_t         *items = NULL;
 
 	if (!root)
 		return -EBADMSG;
@@ -487,17 +486,16 @@ int k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *e
 	r = r < 0 ? r : get_typed(root, "items", JSON_ARRAY, &items, err);
 	if (r == 0 && !json_object_get(root, "items"))
 		r = bad(err, "items");
-	if (r == 0 && json_array_size(items)) {
-		pods.items = calloc(json_array_size(items), sizeof(*pods.items));
-		r = pods.items ? 0 : err_set(err, ENOMEM, "out of memory");
+	size_t listed = json_array_size(items);
+	if (r == 0 && listed) {
+		pods.items = calloc(listed, sizeof(*pods.items));
+		if (!pods.items)
+			return err_set(err, ENOMEM, "out of memory");
 	}
-	if (r == 0)
-		json_array_foreach(items, i, item) {
-			pods.count++; /* counted first: a half-built pod is freed, too */
-			r = pod_from(item, &pods.items[i], err);
-			if (r < 0)
-				break;
-		}
+	while (r == 0 && pods.count < listed) {
+		size_t i = pods.count++; /* counted first: a half-built pod is freed, too */
+		r = pod_from(json_array_get(items, i), &pods.items[i], err);
+	}
 	if (r < 0)
 		k8s_pods_fini(&pods);
 	else
@@ -539,16 +537,16 @@ char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const c
 char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
 		    const char *message, bool warning, int64_t unix_ms)
 {
-	char at[RFC3339_SIZE], prefix[K8S_NAME_SIZE + 1];
+	char at[RFC3339_SIZE], name[K8S_NAME_SIZE];
 
 	rfc3339_format(at, unix_ms, false);
-	(void)snprintf(prefix, sizeof(prefix), "%s.", job_name); /* fits */
+	(void)snprintf(name, sizeof(name), "%.63s.%llx", job_name, (unsigned long long)unix_ms);
 	return dump(json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:s,"
 			      " s:{s:s}, s:s, s:s, s:i}",
-			      "apiVersion", "v1", "kind", "Event", "metadata", "generateName",
-			      prefix, "namespace", ns, "involvedObject", "apiVersion", "batch/v1",
-			      "kind", "Job", "name", job_name, "namespace", ns, "uid", job_uid,
-			      "reason", reason, "message", message, "type",
-			      warning ? "Warning" : "Normal", "source", "component", "cleanup-grpc",
-			      "firstTimestamp", at, "lastTimestamp", at, "count", 1));
+			      "apiVersion", "v1", "kind", "Event", "metadata", "name", name,
+			      "namespace", ns, "involvedObject", "apiVersion", "batch/v1", "kind",
+			      "Job", "name", job_name, "namespace", ns, "uid", job_uid, "reason",
+			      reason, "message", message, "type", warning ? "Warning" : "Normal",
+			      "source", "component", "cleanup-grpc", "firstTimestamp", at,
+			      "lastTimestamp", at, "count", 1));
 }

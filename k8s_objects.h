@@ -123,7 +123,11 @@ char *k8s_delete_options_new(const char *uid, const char *version, bool no_grace
 /* Strategic merge patch that adds the Job to the Service's owners; guarded by @service_uid. */
 char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const char *job_uid);
 
-/* core/v1 Event on the Job. @warning: type Warning instead of Normal. */
+/*
+ * core/v1 Event on the Job. Its name is made of the Job's and the time, so that a repeat of the
+ * same POST (libcurl's, when a kept connection breaks) is a 409 and no second Event.
+ * @warning  type Warning instead of Normal
+ */
 char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
 		    const char *message, bool warning, int64_t unix_ms);
 

@@ -11,10 +11,8 @@
 
 #include "util.h"
 
-#define METRICS_MAX_AGE_MS INT64_C(90000) /* a sample older than this tells nothing */
-#define METRICS_MAX_FUTURE_MS                                                                      \
-	INT64_C(60000) /* nor does one from further ahead: a clock is wrong                        \
-			*/
+#define METRICS_MAX_AGE_MS    INT64_C(90000) /* a sample older than this tells nothing */
+#define METRICS_MAX_FUTURE_MS INT64_C(60000) /* nor does one from further ahead */
 
 /*
  * Parses a Kubernetes quantity of CPU (resource.Quantity: sign, decimals, suffixes n u m k M G T P

@@ -84,7 +84,7 @@ void report_event(struct app *a, enum trigger t, const char *words)
 		return;
 	if (r.answer == K8S_FORBIDDEN)
 		log_forbidden(a, &q, "no events");
-	else if (r.answer != K8S_OK)
+	else if (r.answer != K8S_OK && r.answer != K8S_CONFLICT) /* 409: it is there already */
 		log_info("event not recorded", LI("status", r.status), LS("error", r.words));
 	k8s_result_fini(&r);
 }

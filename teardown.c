@@ -11,10 +11,8 @@
 #define POLL_FIRST_MS INT64_C(100)
 #define POLL_MAX_MS   INT64_C(2000)
 #define PODS_GRACE_MS INT64_C(20000) /* then the controllers are down, and we delete the pods */
-#define FINALIZER_MS                                                                               \
-	INT64_C(30000) /* a Job that is held by finalizers does not hold up the rest               \
-			*/
-#define SELF_TRIES 3
+#define FINALIZER_MS  INT64_C(30000) /* a Job kept by finalizers holds the rest up no longer */
+#define SELF_TRIES    3
 
 static enum fate told(const char *what, const char *name, enum fate f)
 {
@@ -33,10 +31,11 @@ static bool is_settled(enum k8s_answer answer)
 	       answer == K8S_FORBIDDEN;
 }
 
-/* Says what failed and waits before the next try; false when time is up. */
-static bool pause_after(struct app *a, const struct k8s_request *q, const struct k8s_result *r)
+/* Says what failed and waits before the next try, the longer the more tries; false: time is up. */
+static bool pause_after(struct app *a, unsigned *attempt, const struct k8s_request *q,
+			const struct k8s_result *r)
 {
-	int64_t wait = backoff_ms(a->api_trouble.attempt++, random_u32());
+	int64_t wait = backoff_ms((*attempt)++, random_u32());
 
 	if (wait < r->retry_after_ms)
 		wait = r->retry_after_ms;
@@ -51,7 +50,7 @@ static bool pause_after(struct app *a, const struct k8s_request *q, const struct
 static enum k8s_answer call_until_settled(struct app *a, const struct k8s_request *q,
 					  const char *lost, struct k8s_result *ret)
 {
-	for (;;) {
+	for (unsigned attempt = 0;;) {
 		if (app_call(a, q, ret) < 0)
 			return K8S_UNREACHABLE;
 		if (is_settled(ret->answer)) {
@@ -61,7 +60,7 @@ static enum k8s_answer call_until_settled(struct app *a, const struct k8s_reques
 			return ret->answer;
 		}
 		k8s_result_fini(ret);
-		if (!pause_after(a, q, ret))
+		if (!pause_after(a, &attempt, q, ret))
 			return K8S_UNREACHABLE;
 	}
 }
@@ -77,6 +76,7 @@ static enum sight look_at_job(struct app *a, struct k8s_job *ret_job)
 	struct k8s_result  r;
 	struct k8s_job     job;
 	enum sight         sight = SIGHT_OUT_OF_TIME;
+	unsigned           attempt = 0;
 
 	for (bool again = true; again;) {
 		struct err      err = { 0 };
@@ -96,7 +96,7 @@ static enum sight look_at_job(struct app *a, struct k8s_job *ret_job)
 				*ret_job = job;
 		} else if (answer != K8S_UNREACHABLE) {
 			k8s_result_refuse(&r, &err);
-			again = pause_after(a, &q, &r);
+			again = pause_after(a, &attempt, &q, &r);
 		}
 		k8s_result_fini(&r);
 	}
@@ -124,9 +124,9 @@ static void settle_by_reading(struct teardown *t, bool versioned_conflict)
 	}
 }
 
-/* One answer to the DELETE; FATE_NONE: to be sent again. */
+/* One answer to the DELETE; FATE_NONE: to be sent again. @attempt: how often it was, so far. */
 static void take_delete_answer(struct teardown *t, const struct k8s_request *q,
-			       const struct k8s_result *r, bool versioned)
+			       const struct k8s_result *r, bool versioned, unsigned *attempt)
 {
 	switch (r->answer) {
 	case K8S_OK:
@@ -139,14 +139,14 @@ static void take_delete_answer(struct teardown *t, const struct k8s_request *q,
 		break;
 	case K8S_CONFLICT:
 		settle_by_reading(t, versioned);
-		if (t->job == FATE_NONE && !t->look_again && !pause_after(t->a, q, r))
+		if (t->job == FATE_NONE && !t->look_again && !pause_after(t->a, attempt, q, r))
 			t->job = FATE_LEFT;
 		break;
 	case K8S_EXPIRED:
 	case K8S_UNAUTHORIZED:
 	case K8S_UNREACHABLE:
 	case K8S_TROUBLE:
-		if (pause_after(t->a, q, r))
+		if (pause_after(t->a, attempt, q, r))
 			settle_by_reading(t, false);
 		else
 			t->job = FATE_LEFT;
@@ -165,6 +165,8 @@ static void delete_job(struct teardown *t)
 		.verb = K8S_DELETE, .resource = K8S_JOBS, .name = a->cfg->target_job, .body = body
 	};
 
+	unsigned attempt = 0; /* of the DELETE: the reads between its tries may well succeed */
+
 	t->job = body ? FATE_NONE : FATE_LEFT;
 	while (t->job == FATE_NONE && !t->look_again) {
 		struct k8s_result r;
@@ -172,7 +174,7 @@ static void delete_job(struct teardown *t)
 		if (app_call(a, &q, &r) < 0)
 			t->job = FATE_LEFT;
 		else
-			take_delete_answer(t, &q, &r, versioned);
+			take_delete_answer(t, &q, &r, versioned, &attempt);
 		k8s_result_fini(&r);
 	}
 }
@@ -376,6 +378,7 @@ static enum fate delete_self(struct app *a)
 {
 	struct k8s_request q = { .verb = K8S_GET, .resource = K8S_JOBS, .name = a->cfg->self_job };
 	enum fate          f = FATE_LEFT;
+	unsigned           attempt = 0;
 
 	for (int tries = 0; f == FATE_LEFT && tries < SELF_TRIES; tries++) {
 		struct k8s_result r;
@@ -398,7 +401,7 @@ static enum fate delete_self(struct app *a)
 		else if (r.answer == K8S_OK &&
 			 k8s_job_decode(r.body.data, r.body.len, q.name, &self, NULL) == 0)
 			(void)copy_str(a->self_uid, sizeof(a->self_uid), self.uid);
-		else if (!pause_after(a, &q, &r))
+		else if (!pause_after(a, &attempt, &q, &r))
 			tries = SELF_TRIES;
 		k8s_result_fini(&r);
 	}

@@ -6,14 +6,11 @@ import pytest
 
 from cleaner import BINARY, Cleaner
 from fakekube import FakeKube
+from manifests import required_rules
 
 JOB_ID = "12-70788"
 JOB, SERVICE, SELF = f"grpc-job-{JOB_ID}", f"grpc-service-{JOB_ID}", f"cleanup-job-{JOB_ID}"
 INTERVAL = 0.1
-
-# Every (group, resource, verb) that a scenario was allowed to use: test_zz_role.py compares them
-# with rbac.yml.
-USED_RULES = set()
 
 
 class World:
@@ -21,6 +18,7 @@ class World:
 
     def __init__(self, kube, directory):
         self.kube = kube
+        kube.set_rules(required_rules())  # exactly what rbac.yml grants
         self.directory = directory
         self.termination_log = directory / "termination-log"
         self.termination_log.write_text("")
@@ -99,8 +97,6 @@ class World:
             cleaner.close()
         for cleaner in self.cleaners:
             assert not any(t in cleaner.text() for t in self.kube.rbac.tokens), "a token is logged"
-        USED_RULES.update((r.group, r.resource, r.verb) for r in self.kube.requests
-                          if r.resource and r.status is not None and r.status < 400)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -451,7 +451,7 @@ static void bodies(void **state)
 	char *event = k8s_event_new("ns", "j", "u", "CleanupIdle", "CPU \"2m\"", false, 0);
 	assert_non_null(strstr(event, "\"message\":\"CPU \\\"2m\\\"\""));
 	assert_non_null(strstr(event, "\"firstTimestamp\":\"1970-01-01T00:00:00Z\""));
-	assert_non_null(strstr(event, "\"generateName\":\"j.\""));
+	assert_non_null(strstr(event, "\"name\":\"j.0\""));
 	free(event);
 }
 
