@@ -54,7 +54,8 @@ $(B)/%.o: %.c Makefile
 
 BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev
 DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
-TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-yaml faketime
+TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-pytest-xdist python3-yaml \
+               faketime
 STATIC_DEPS := $(BUILD_DEPS) dpkg-dev libc-ares-dev
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
@@ -79,14 +80,16 @@ deps-lint:
 deps-image:
 	$(call install,$(IMAGE_DEPS))
 
-# ---- Tests ----
+# ---- Tests: the scenarios wait more than they work, so several run at a time ----
+
+PYTEST_ARGS ?= -q -n 4
 
 check: $(TESTS)
 	@bad=0; for t in $^; do echo "== $$t"; $$t || bad=1; done; exit $$bad
 
 test: deps
 	$(MAKE) all check
-	$(PY) -m pytest test $(PYTEST_ARGS)
+	$(PY) -m pytest $(PYTEST_ARGS) test
 
 demo: deps-demo
 	$(MAKE) all
@@ -98,7 +101,7 @@ asan: export LSAN_OPTIONS  := exitcode=99
 asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
 asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
-	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest test $(PYTEST_ARGS)
+	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest $(PYTEST_ARGS) test
 
 # ---- The image: a static binary, and nothing else ----
 
