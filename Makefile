@@ -92,7 +92,8 @@ test: deps
 	$(PY) -m pytest $(PYTEST_ARGS) test
 
 demo: deps-demo
-	$(MAKE) all
+	@echo "demo: building $(B)/$(PROG)"
+	@$(MAKE) -s all
 	$(PY) test/demo.py $(B)/$(PROG)
 
 # A status of its own (99), so that no scenario takes a finding for one of the program's.

@@ -55,6 +55,18 @@ bool app_sleep(struct app *a, int64_t until_ms)
 	return false;
 }
 
+int app_answer(struct app *a, struct http_exchange *x)
+{
+	while (!http_response(x)) {
+		if (app_interrupted(a)) {
+			http_end(a->http, x);
+			return -ECANCELED;
+		}
+		app_wait(a, a->give_up_ms);
+	}
+	return 0;
+}
+
 int app_call(struct app *a, const struct k8s_request *q, struct k8s_result *ret)
 {
 	struct err            err = { 0 };
@@ -65,13 +77,8 @@ int app_call(struct app *a, const struct k8s_request *q, struct k8s_result *ret)
 		(void)snprintf(ret->words, sizeof(ret->words), "%s", err.msg);
 		return 0;
 	}
-	while (!http_response(x)) {
-		if (app_interrupted(a)) {
-			k8s_cancel(a->k8s, x);
-			return -ECANCELED;
-		}
-		app_wait(a, a->give_up_ms);
-	}
+	if (app_answer(a, x) < 0)
+		return -ECANCELED;
 	k8s_finish(a->k8s, q, x, ret);
 	if (ret->date_ms >= 0)
 		a->clock_offset_ms = ret->date_ms - wall_ms();
@@ -85,8 +92,8 @@ int64_t app_api_ms(const struct app *a)
 
 /* ---- What is logged of failing requests ---- */
 
-void trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s_result *r,
-		int64_t next_ms)
+void trouble_on(struct trouble *t, const char *verb, const char *resource, long status,
+		const char *words, int64_t next_ms)
 {
 	int64_t now = now_ms();
 
@@ -99,10 +106,16 @@ void trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s
 		return;
 	t->line_ms = now;
 	t->told = true;
-	log_warn(t->what, LS("verb", k8s_verb_name(q->verb)),
-		 LS("resource", k8s_resource_name(q->resource)), LI("status", r->status),
-		 LS("error", r->words), LI("failing_s", (now - t->since_ms) / 1000),
+	log_warn(t->what, LS("verb", verb), LS("resource", resource), LI("status", status),
+		 LS("error", words), LI("failing_s", (now - t->since_ms) / 1000),
 		 LIF(next_ms >= 0, LI("retry_ms", next_ms)));
+}
+
+void k8s_trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s_result *r,
+		    int64_t next_ms)
+{
+	trouble_on(t, k8s_verb_name(q->verb), k8s_resource_name(q->resource), r->status, r->words,
+		   next_ms);
 }
 
 void trouble_off(struct trouble *t)

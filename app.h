@@ -105,6 +105,7 @@ struct app {
 	int64_t              clock_offset_ms; /* the API server's clock less ours */
 	struct trouble       api_trouble;
 	struct trouble       metrics_trouble;
+	struct trouble       broker_trouble;
 };
 
 /*
@@ -121,6 +122,9 @@ bool app_interrupted(const struct app *a);
 
 /* Waits until @until_ms; false if it was interrupted before that. */
 bool app_sleep(struct app *a, int64_t until_ms);
+
+/* Waits for the answer to @x. Returns 0, or -ECANCELED when interrupted; then @x is ended. */
+int app_answer(struct app *a, struct http_exchange *x);
 
 /*
  * Makes one request and waits for its answer. Returns 0 with @ret filled (a failure to send is
@@ -163,10 +167,12 @@ enum outcome teardown_run(struct app *a, enum trigger trigger);
 
 /* ---- what several of them log ---- */
 
-/* A request of the watching phase failed; @next_ms (>= 0) is when it is tried again. */
-void trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s_result *r,
-		int64_t next_ms);
+/* A request failed; @next_ms (>= 0) is when it is tried again, @status 0 if none arrived. */
+void trouble_on(struct trouble *t, const char *verb, const char *resource, long status,
+		const char *words, int64_t next_ms);
 void trouble_off(struct trouble *t);
+void k8s_trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s_result *r,
+		    int64_t next_ms);
 
 /* One line for a missing permission: verb, resource, namespace, what is lost without it. */
 void log_forbidden(const struct app *a, const struct k8s_request *q, const char *lost);

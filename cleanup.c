@@ -114,6 +114,7 @@ static int app_open(struct app *a, const struct config *cfg, struct err *err)
 		.watch.lines.tail.max = K8S_MAX_LINE_BYTES,
 		.api_trouble.what = "API server trouble",
 		.metrics_trouble.what = "metrics API trouble",
+		.broker_trouble.what = "broker trouble",
 	};
 	a->sigfd = signals_open(err);
 	if (a->sigfd < 0)

@@ -472,6 +472,9 @@ static void check_rabbitmq(struct loader *l)
 			complain(l, "RABBITMQ_QUEUE_PREFIX", "",
 				 "JOB_ID is too long for it: set it");
 	}
+	if (strncmp(cfg->rabbitmq_url, "https:", 6) == 0 && !get(l, "RABBITMQ_CA_FILE")[0])
+		complain(l, "RABBITMQ_CA_FILE", "",
+			 "want a file with the broker's CA, as RABBITMQ_URL is https");
 	if (!cfg->rabbitmq_user[0] && !get(l, "RABBITMQ_USER")[0])
 		complain(l, "RABBITMQ_USER", "", "want a user, as RABBITMQ_URL is set");
 	if (!get(l, "RABBITMQ_PASSWORD")[0] == !get(l, "RABBITMQ_PASSWORD_FILE")[0])

@@ -132,6 +132,7 @@ static CURLcode set_request(CURL *e, const struct http_request *q)
 {
 	CURLcode rc = curl_easy_setopt(e, CURLOPT_URL, q->url);
 
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L); /* a name may be ".." */
 	if (q->body) {
 		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)strlen(q->body));
 		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, q->body);
@@ -173,7 +174,7 @@ struct http_exchange *http_start(struct http *h, const struct http_request *q, s
 	}
 	x->on_data = q->on_data;
 	x->arg = q->arg;
-	x->response.body.max = HTTP_MAX_BODY_BYTES;
+	x->response.body.max = q->max_body ? q->max_body : HTTP_MAX_BODY_BYTES;
 	x->response.date_ms = -1;
 	x->easy = curl_easy_init();
 	CURLcode  rc = x->easy ? set_up(h, x, q) : CURLE_OUT_OF_MEMORY;

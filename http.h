@@ -36,6 +36,7 @@ struct http_request {
 	const char   *content_type;
 	const char   *body;
 	int64_t       total_ms; /* for the whole exchange; 0 = HTTP_ANSWER_MS */
+	size_t        max_body; /* 0 = HTTP_MAX_BODY_BYTES */
 	http_data_fn *on_data;  /* instead of collecting a 200 answer's body */
 	void         *arg;      /* for @on_data; borrowed until http_end() */
 };

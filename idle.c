@@ -86,7 +86,7 @@ static int list_pods(struct app *a, struct k8s_pods *ret)
 		a->idle.pods_forbidden = true;
 		status = -EACCES;
 	} else if (r.answer != K8S_OK) {
-		trouble_on(&a->api_trouble, &q, &r, -1);
+		k8s_trouble_on(&a->api_trouble, &q, &r, -1);
 		status = -EAGAIN;
 	}
 	k8s_result_fini(&r);
@@ -197,8 +197,8 @@ static void metrics_failed(struct app *a, const struct k8s_request *q, const str
 		no_reading(a, "no permission to read metrics", at_ms);
 		return;
 	}
-	trouble_on(r->answer == K8S_UNREACHABLE ? &a->api_trouble : &a->metrics_trouble, q, r,
-		   a->idle.check_ms - now_ms());
+	k8s_trouble_on(r->answer == K8S_UNREACHABLE ? &a->api_trouble : &a->metrics_trouble, q, r,
+		       a->idle.check_ms - now_ms());
 	no_reading(a, "the metrics API did not answer", at_ms);
 }
 
@@ -217,7 +217,7 @@ static void check_cpu(struct app *a, int64_t at_ms)
 		metrics_failed(a, &q, &r, at_ms);
 	} else if (pod_metrics_decode(r.body.data, r.body.len, &m, &err) < 0) {
 		k8s_result_refuse(&r, &err);
-		trouble_on(&a->metrics_trouble, &q, &r, -1);
+		k8s_trouble_on(&a->metrics_trouble, &q, &r, -1);
 		no_reading(a, "the metrics answer could not be used", at_ms);
 	} else {
 		trouble_off(&a->metrics_trouble);

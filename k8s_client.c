@@ -103,9 +103,7 @@ static int token_refresh(struct k8s_client *c, struct err *err)
 	struct err why = { 0 };
 	int        r = read_file(c->token_file, &fresh, &why);
 
-	while (fresh.len && (fresh.data[fresh.len - 1] == '\n' ||
-			     fresh.data[fresh.len - 1] == '\r' || fresh.data[fresh.len - 1] == ' '))
-		fresh.data[--fresh.len] = '\0';
+	buf_trim(&fresh, " \r\n");
 	if (r == 0 && !is_header_word(fresh.data, fresh.len))
 		r = err_set(&why, ENOENT, "%s: empty, or not a token", c->token_file);
 	struct buf *drop = r == 0 ? &c->token : &fresh;

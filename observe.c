@@ -80,7 +80,7 @@ static void read_failed(struct app *a, const struct k8s_request *q, const struct
 {
 	int64_t wait = retry_wait_ms(&a->api_trouble.attempt, r);
 
-	trouble_on(&a->api_trouble, q, r, wait);
+	k8s_trouble_on(&a->api_trouble, q, r, wait);
 	*(q->verb == K8S_GET ? &a->watch.read_due_ms : &a->watch.list_due_ms) = now_ms() + wait;
 }
 
@@ -247,7 +247,7 @@ static void watch_ended(struct app *a)
 		w->version[0] = '\0';
 		w->list_due_ms = now + wait;
 		if (!w->expired && r.answer != K8S_OK && (r.status != 200 || w->bad.code))
-			trouble_on(&a->api_trouble, &w->request, &r, wait);
+			k8s_trouble_on(&a->api_trouble, &w->request, &r, wait);
 	}
 	k8s_result_fini(&r);
 }
@@ -335,7 +335,7 @@ static void note_service(struct app *a)
 		a->service.settled = true;
 	} else {
 		if (r.answer != K8S_ABSENT)
-			trouble_on(&a->api_trouble, &q, &r, -1);
+			k8s_trouble_on(&a->api_trouble, &q, &r, -1);
 		service_later(a, &r);
 	}
 }

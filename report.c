@@ -1,13 +1,14 @@
 /* What people are told of a teardown: the Event, the last log line, the termination log. */
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 
 #include "teardown.h"
 
 #define EVENT_MS INT64_C(2000) /* one try: it must not hold the teardown up */
 
-static const char *const fate_names[] = { "none",     "deleted",   "absent", "newcomer",
-					  "deleting", "forbidden", "left" };
+static const char *const fate_names[] = { "none",     "off",      "deleted",   "absent",
+					  "newcomer", "deleting", "forbidden", "left" };
 _Static_assert(ARRAY_SIZE(fate_names) == FATE_LEFT + 1, "name every fate");
 
 static const char *const trigger_names[] = { "none",    "completed", "failed", "idle",
@@ -89,34 +90,43 @@ void report_event(struct app *a, enum trigger t, const char *words)
 	k8s_result_fini(&r);
 }
 
+/* One line, new; NULL when out of memory. The kubelet keeps 4096 bytes. */
+static char *summary_json(const struct teardown *t, int64_t ms)
+{
+	bool         queues_left = fate_is_left(t->queues);
+	json_auto_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:s*}", "trigger",
+				   trigger_name(t->trigger), "job", fate_name(t->job), "service",
+				   fate_name(t->service), "queues", fate_name(t->queues), "self",
+				   fate_name(t->self), "seconds", (double)ms / 1000, "queue_prefix",
+				   queues_left ? t->a->cfg->rabbitmq_queue_prefix : NULL);
+
+	return o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+}
+
 /* What kubectl describe shows of an ended container; the kubelet has made the file. */
-static void write_termination_log(const struct app *a, const struct buf *line)
+static void write_termination_log(const struct app *a, const char *line)
 {
 	AUTO_CLOSE int fd = open(a->cfg->termination_log, O_WRONLY | O_TRUNC | O_CLOEXEC);
 
 	if (fd >= 0)
-		(void)!write(fd, line->data, line->len);
+		(void)!dprintf(fd, "%s\n", line);
 }
 
 void report_summary(const struct teardown *t)
 {
-	struct buf line = { .max = 4096 }; /* what the kubelet keeps */
-	char       seconds[32];
-	int64_t    ms = now_ms() - t->start_ms;
+	char            seconds[32];
+	int64_t         ms = now_ms() - t->start_ms;
+	AUTO_FREE char *json = summary_json(t, ms);
 
+	if (json)
+		write_termination_log(t->a, json);
 	(void)snprintf(seconds, sizeof(seconds), "%lld.%03d", (long long)(ms / 1000),
 		       (int)(ms % 1000));
-	if (buf_printf(&line,
-		       "{\"trigger\":\"%s\",\"job\":\"%s\",\"service\":\"%s\",\"queues\":\"%s\","
-		       "\"self\":\"%s\",\"seconds\":%s}\n",
-		       trigger_name(t->trigger), fate_names[t->job], fate_names[t->service], "off",
-		       fate_names[t->self], seconds) == 0)
-		write_termination_log(t->a, &line);
-	buf_fini(&line);
 	LOG_(teardown_is_complete(t) ? LOG_INFO : LOG_ERROR,
 	     teardown_is_complete(t) ? "torn down" : "teardown incomplete",
-	     LS("trigger", trigger_name(t->trigger)), LS("job", fate_names[t->job]),
-	     LIF(fate_is_left(t->pods), LS("pods", fate_names[t->pods])),
-	     LS("service", fate_names[t->service]), LS("queues", "off"),
-	     LS("self", fate_names[t->self]), LS("seconds", seconds));
+	     LS("trigger", trigger_name(t->trigger)), LS("job", fate_name(t->job)),
+	     LIF(fate_is_left(t->pods), LS("pods", fate_name(t->pods))),
+	     LS("service", fate_name(t->service)), LS("queues", fate_name(t->queues)),
+	     LIF(fate_is_left(t->queues), LS("queue_prefix", t->a->cfg->rabbitmq_queue_prefix)),
+	     LS("self", fate_name(t->self)), LS("seconds", seconds));
 }

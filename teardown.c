@@ -14,7 +14,7 @@
 #define FINALIZER_MS  INT64_C(30000) /* a Job kept by finalizers holds the rest up no longer */
 #define SELF_TRIES    3
 
-static enum fate told(const char *what, const char *name, enum fate f)
+enum fate told(const char *what, const char *name, enum fate f)
 {
 	if (fate_is_left(f))
 		log_warn(what, LS("name", name), LS("outcome", fate_name(f)));
@@ -39,7 +39,7 @@ static bool pause_after(struct app *a, unsigned *attempt, const struct k8s_reque
 
 	if (wait < r->retry_after_ms)
 		wait = r->retry_after_ms;
-	trouble_on(&a->api_trouble, q, r, wait);
+	k8s_trouble_on(&a->api_trouble, q, r, wait);
 	return app_sleep(a, now_ms() + wait);
 }
 
@@ -65,10 +65,7 @@ static enum k8s_answer call_until_settled(struct app *a, const struct k8s_reques
 	}
 }
 
-enum sight { SIGHT_OURS, SIGHT_ABSENT, SIGHT_NEWCOMER, SIGHT_FORBIDDEN, SIGHT_OUT_OF_TIME };
-
-/* Who has the Job's name now? @ret_job is written for SIGHT_OURS. */
-static enum sight look_at_job(struct app *a, struct k8s_job *ret_job)
+enum sight look_at_job(struct app *a, struct k8s_job *ret_job)
 {
 	struct k8s_request q = { .verb = K8S_GET,
 				 .resource = K8S_JOBS,
@@ -418,6 +415,7 @@ static enum outcome dry_run(const struct teardown *t)
 		log_info("dry run: would delete", LS("job", cfg->target_job),
 			 LS("uid", t->a->target.job.uid));
 	log_info("dry run: would delete", LS("service", cfg->target_service));
+	dry_run_queues(t->a);
 	if (cfg->delete_self)
 		log_info("dry run: would delete", LS("self", cfg->self_job));
 	return OUTCOME_DONE;
@@ -452,14 +450,37 @@ static bool keep_job(struct teardown *t, int64_t until_ms)
 	return !a->signals && !a->broken;
 }
 
+static void step_queues(struct teardown *t)
+{
+	t->queues = delete_queues(t->a);
+	if (t->queues == FATE_NEWCOMER && t->trigger == TRIGGER_MISSING)
+		t->look_again = true; /* our Job is late, but there after all */
+}
+
+/* Steps 3 and 4, as far as they are not done yet. */
+static void step_rest(struct teardown *t)
+{
+	if (t->service == FATE_NONE || fate_is_left(t->service))
+		step_service(t);
+	if (!t->look_again && (t->queues == FATE_NONE || fate_is_left(t->queues)))
+		step_queues(t);
+}
+
+static enum outcome newcomer(const struct teardown *t)
+{
+	log_warn("another job has our job's name, it and what belongs to it are left alone",
+		 LS("job", t->a->cfg->target_job), LS("our_uid", t->a->target.job.uid));
+	report_summary(t);
+	return OUTCOME_DONE;
+}
+
 static enum outcome run_steps(struct teardown *t)
 {
 	struct app *a = t->a;
 	int64_t     until_ms = now_ms() + grace_left_ms(t);
-	bool        keep = until_ms > now_ms();
 
-	if (keep) {
-		step_service(t);
+	if (until_ms > now_ms()) {
+		step_rest(t);
 		if (!keep_job(t, until_ms)) {
 			log_info("stopped by a signal, the finished job is left as it is",
 				 LS("job", a->cfg->target_job));
@@ -467,16 +488,10 @@ static enum outcome run_steps(struct teardown *t)
 		}
 	}
 	step_job(t);
-	if (t->look_again)
-		return OUTCOME_LOOK_AGAIN;
-	if (t->job == FATE_NEWCOMER) {
-		log_warn("another job has our job's name, it and its service are left alone",
-			 LS("job", a->cfg->target_job), LS("our_uid", a->target.job.uid));
-		report_summary(t);
-		return OUTCOME_DONE;
-	}
-	if (!keep)
-		step_service(t);
+	if (t->job == FATE_NEWCOMER)
+		return newcomer(t);
+	if (!t->look_again)
+		step_rest(t);
 	if (t->look_again)
 		return OUTCOME_LOOK_AGAIN;
 	await_job_gone(t, INT64_MAX);

@@ -1,5 +1,6 @@
 /*
- * teardown.h - what became of each object of a teardown, and how it is told (report.c).
+ * teardown.h - what became of each object of a teardown: for its steps (teardown.c, queues.c), and
+ * for how it is told (report.c).
  */
 #ifndef TEARDOWN_H
 #define TEARDOWN_H
@@ -9,6 +10,7 @@
 /* What became of an object; fate_name() is its word in the summary. */
 enum fate {
 	FATE_NONE, /* not tried */
+	FATE_OFF,  /* not asked for */
 	FATE_DELETED,
 	FATE_ABSENT,
 	FATE_NEWCOMER,  /* another one has its name by now: left alone */
@@ -21,7 +23,7 @@ struct teardown {
 	struct app  *a; /* borrowed */
 	enum trigger trigger;
 	int64_t      start_ms; /* monotonic */
-	enum fate    job, pods, service, self;
+	enum fate    job, pods, service, queues, self;
 	bool         look_again; /* the Job changed: decide anew */
 };
 
@@ -33,8 +35,29 @@ static inline bool fate_is_left(enum fate f)
 /* Our own Job does not count: ttlSecondsAfterFinished is its backstop. */
 static inline bool teardown_is_complete(const struct teardown *t)
 {
-	return !fate_is_left(t->job) && !fate_is_left(t->pods) && !fate_is_left(t->service);
+	return !fate_is_left(t->job) && !fate_is_left(t->pods) && !fate_is_left(t->service) &&
+	       !fate_is_left(t->queues);
 }
+
+enum sight { SIGHT_OURS, SIGHT_ABSENT, SIGHT_NEWCOMER, SIGHT_FORBIDDEN, SIGHT_OUT_OF_TIME };
+
+/* Reads, until there is an answer: who has the Job's name now? @ret_job: for SIGHT_OURS. */
+enum sight look_at_job(struct app *a, struct k8s_job *ret_job);
+
+/* Logs what became of @what (a literal), and returns @f. */
+enum fate told(const char *what, const char *name, enum fate f);
+
+/* ---- queues.c ---- */
+
+/*
+ * Step 4: deletes the broker's queues whose names start with the prefix; waits. A broker that does
+ * not answer, and a queue that is in use, are tried for 60 s. Returns FATE_OFF without a broker,
+ * FATE_NEWCOMER if the Job's name is another's by now.
+ */
+enum fate delete_queues(struct app *a);
+
+/* Logs which queues would be deleted. One try. */
+void dry_run_queues(struct app *a);
 
 const char *fate_name(enum fate f);
 const char *trigger_name(enum trigger t);

@@ -73,6 +73,12 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	return 0;
 }
 
+void buf_trim(struct buf *b, const char *set)
+{
+	while (b->len && b->data[b->len - 1] && strchr(set, b->data[b->len - 1]))
+		b->data[--b->len] = '\0';
+}
+
 void buf_reset(struct buf *b)
 {
 	b->len = 0;

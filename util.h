@@ -59,8 +59,9 @@ struct buf {
 /* Returns 0, -EFBIG if @b would pass its limit, -ENOMEM; on failure @b is as it was. */
 int  buf_append(struct buf *b, const void *p, size_t n);
 int  buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_reset(struct buf *b); /* forgets the data, keeps the memory */
-void buf_fini(struct buf *b);  /* frees; @b may be used again with the same limit */
+void buf_trim(struct buf *b, const char *set); /* takes bytes of @set off the end */
+void buf_reset(struct buf *b);                 /* forgets the data, keeps the memory */
+void buf_fini(struct buf *b);                  /* frees; @b may be used again with the same limit */
 
 /* ---- Lines out of a stream: knows no JSON and no HTTP ---- */
 

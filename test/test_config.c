@@ -423,14 +423,20 @@ static void the_broker(void **state)
 	struct config cfg;
 
 	(void)state;
-	assert_int_equal(load(&cfg,
-			      ENV("RABBITMQ_URL=https://rabbit.default.svc:15671/",
-				  "RABBITMQ_USER=u", "RABBITMQ_PASSWORD_FILE=/x"),
-			      "h")
-				 .count,
-			 0);
+	assert_int_equal(
+		load(&cfg,
+		     ENV("RABBITMQ_URL=https://rabbit.default.svc:15671/", "RABBITMQ_USER=u",
+			 "RABBITMQ_PASSWORD_FILE=/x", "RABBITMQ_CA_FILE=/ca"),
+		     "h")
+			.count,
+		0);
 	assert_string_equal(cfg.rabbitmq_url, "https://rabbit.default.svc:15671");
 	assert_string_equal(cfg.rabbitmq_queue_prefix, "grpc-job-12-70788-");
+	assert_int_equal(
+		load(&cfg, ENV("RABBITMQ_URL=https://h", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p"),
+		     "h")
+			.count,
+		1); /* nothing to verify it against */
 	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=http://h"), "h").count,
 			 2); /* user, password */
 	assert_int_equal(load(&cfg,

@@ -1,0 +1,156 @@
+#include "rabbitmq.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#define URL_BYTES      4096
+#define PASSWORD_BYTES 1024
+#define MAX_BODY_BYTES ((size_t)512 << 10) /* a page of the longest names, every letter escaped */
+
+/* ---- Requests ---- */
+
+/* The password into @b: of the file as it is now (a mounted Secret may change), or the variable. */
+static int read_password(const struct config *cfg, struct buf *b, struct err *err)
+{
+	const char *file = cfg->rabbitmq_password_file;
+
+	if (!file[0])
+		return buf_append(b, cfg->rabbitmq_password, strlen(cfg->rabbitmq_password)) < 0
+			       ? err_set(err, ENOMEM, "out of memory")
+			       : 0;
+	int r = read_file(file, b, err);
+	buf_trim(b, "\r\n");
+	return r == 0 && !b->len ? err_set(err, ENOENT, "%s: empty", file) : r;
+}
+
+/* Steals @url. */
+static struct http_exchange *start(struct http *h, const struct config *cfg, const char *method,
+				   struct buf *url, int url_status, struct err *err)
+{
+	bool                  tls = strncmp(cfg->rabbitmq_url, "https:", 6) == 0;
+	struct buf            password = { .max = PASSWORD_BYTES };
+	struct http_exchange *x = NULL;
+
+	if (url_status < 0)
+		err_set(err, -url_status, "URL: %s", strerror(-url_status));
+	else if (read_password(cfg, &password, err) == 0)
+		x = http_start(h,
+			       &(struct http_request){
+				       .method = method,
+				       .url = url->data,
+				       .ca_file = tls ? cfg->rabbitmq_ca_file : NULL,
+				       .user = cfg->rabbitmq_user,
+				       .password = password.data,
+				       .max_body = MAX_BODY_BYTES,
+			       },
+			       err);
+	wipe(password.data, password.len);
+	buf_fini(&password);
+	buf_fini(url);
+	return x;
+}
+
+static int url_of_queues(const struct config *cfg, struct buf *url)
+{
+	int r = buf_printf(url, "%s/api/queues/", cfg->rabbitmq_url);
+
+	return r < 0 ? r : http_escape(url, cfg->rabbitmq_vhost);
+}
+
+/* The broker's filter takes any part of a name, in upper or lower case: it only narrows. */
+struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
+				    struct err *err)
+{
+	struct buf url = { .max = URL_BYTES };
+	int        r = url_of_queues(cfg, &url);
+
+	r = r < 0 ? r
+		  : buf_printf(&url, "?columns=name&sort=name&page=%u&page_size=%u&name=", page,
+			       RABBITMQ_PAGE_SIZE);
+	r = r < 0 ? r : http_escape(&url, cfg->rabbitmq_queue_prefix);
+	return start(h, cfg, "GET", &url, r, err);
+}
+
+struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,
+				      struct err *err)
+{
+	struct buf url = { .max = URL_BYTES };
+	int        r = name[0] ? url_of_queues(cfg, &url) : -EINVAL;
+
+	r = r < 0 ? r : buf_append(&url, "/", 1);
+	r = r < 0 ? r : http_escape(&url, name);
+	return start(h, cfg, "DELETE", &url, r, err);
+}
+
+/* ---- Answers ---- */
+
+/* {"error": ..., "reason": ...}, or the start of whatever else came. */
+static void words_of(const struct buf *body, char *words, size_t size)
+{
+	json_auto_t *root = json_loadb(body->data ? body->data : "", body->len, 0, NULL);
+	const char  *reason = json_string_value(json_object_get(root, "reason"));
+
+	(void)snprintf(words, size, "%.200s", reason ? reason : body->len ? body->data : "no body");
+}
+
+enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, size_t size)
+{
+	words[0] = '\0';
+	if (r->transport != CURLE_OK) {
+		(void)snprintf(words, size, "%s", r->detail);
+		return RABBITMQ_TROUBLE;
+	}
+	if (r->status >= 200 && r->status < 300)
+		return RABBITMQ_OK;
+	words_of(&r->body, words, size);
+	switch (r->status) {
+	case 401:
+	case 403: return RABBITMQ_DENIED;
+	case 404: return RABBITMQ_ABSENT;
+	case 408:
+	case 429: return RABBITMQ_TROUBLE;
+	default: return r->status >= 400 && r->status < 500 ? RABBITMQ_REFUSED : RABBITMQ_TROUBLE;
+	}
+}
+
+static int take_name(const json_t *item, const char *prefix, struct rabbitmq_page *page,
+		     struct err *err)
+{
+	const char *name = json_string_value(json_object_get(item, "name"));
+
+	if (!name)
+		return err_set(err, EBADMSG, "a queue without a name");
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
+		return 0;
+	if (page->count == ARRAY_SIZE(page->names))
+		return err_set(err, EBADMSG, "more queues than were asked for");
+	if (copy_str(page->names[page->count], sizeof(page->names[0]), name) < 0)
+		return err_set(err, EBADMSG, "a queue's name of %zu bytes", strlen(name));
+	page->count++;
+	return 0;
+}
+
+int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rabbitmq_page *ret,
+			 struct err *err)
+{
+	struct rabbitmq_page page = { .count = 0 };
+	json_error_t         je;
+	json_auto_t         *root = json_loadb(p ? p : "", n, JSON_REJECT_DUPLICATES, &je);
+	const json_t        *items = json_object_get(root, "items");
+	const json_t        *number = json_object_get(root, "page");
+	const json_t        *pages = json_object_get(root, "page_count");
+
+	if (!root)
+		return err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
+	if (!prefix[0] || !json_is_array(items) || !json_is_integer(number) ||
+	    !json_is_integer(pages))
+		return err_set(err, EBADMSG, "not a page of queues");
+	for (size_t i = 0; i < json_array_size(items); i++)
+		if (take_name(json_array_get(items, i), prefix, &page, err) < 0)
+			return -EBADMSG;
+	page.last = json_integer_value(number) >= json_integer_value(pages);
+	*ret = page;
+	return 0;
+}

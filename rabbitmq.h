@@ -1,0 +1,52 @@
+/*
+ * rabbitmq.h - RabbitMQ's management API: list queues by prefix, delete one, what an answer means.
+ * Knows nothing of Kubernetes, nor when a queue is to go.
+ */
+#ifndef RABBITMQ_H
+#define RABBITMQ_H
+
+#include "config.h"
+#include "http.h"
+#include "util.h"
+
+#define RABBITMQ_PAGE_SIZE 100 /* names a page: some 30 kB at the most */
+#define RABBITMQ_NAME_SIZE 256 /* AMQP 0-9-1: a queue's name has at most 255 bytes */
+
+/* One page of the broker's queues; of these, only the names that do start with the prefix. */
+struct rabbitmq_page {
+	char   names[RABBITMQ_PAGE_SIZE][RABBITMQ_NAME_SIZE];
+	size_t count;
+	bool   last; /* there is no page behind this one */
+};
+
+enum rabbitmq_answer {
+	RABBITMQ_OK,
+	RABBITMQ_ABSENT,  /* 404: of a queue, it does not exist */
+	RABBITMQ_DENIED,  /* 401, 403: the user, the password, or a permission */
+	RABBITMQ_REFUSED, /* another 4xx: of a queue, it is exclusive to a connection */
+	RABBITMQ_TROUBLE, /* everything else: try again later */
+};
+
+/*
+ * Start one request; they do not block, but for reading RABBITMQ_PASSWORD_FILE. Return the
+ * exchange, for http_response() and http_end(), or NULL + *err: -ENOENT (no password: *err names
+ * the file), -ENOMEM, -EIO. All arguments are borrowed until they return.
+ * @page counts from 1; a page that does not exist is answered with an error.
+ */
+struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
+				    struct err *err);
+struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,
+				      struct err *err);
+
+/* Pure: what an answer means; @words gets one line for a log, "" when it is RABBITMQ_OK. */
+enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, size_t size);
+
+/*
+ * Pure: decodes a page. Names are compared with @prefix byte by byte, whatever the broker's filter
+ * thought; one that is too long for AMQP or has a NUL in it is an error. *@ret is written only on
+ * success. Returns 0, -EBADMSG.
+ */
+int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rabbitmq_page *ret,
+			 struct err *err);
+
+#endif
