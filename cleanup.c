@@ -9,14 +9,11 @@
 #include <sys/signalfd.h>
 
 #include "app.h"
-
-#ifndef VERSION
-#define VERSION "2.0.0"
-#endif
+#include "check.h"
 
 enum exit_status {
 	EXIT_DONE = 0,        /* torn down, or nothing to do */
-	EXIT_INCOMPLETE = 1,  /* something is left; it has been named */
+	EXIT_INCOMPLETE = 1,  /* something is left (of --check: missing); it has been named */
 	EXIT_CONFIG = 2,      /* bad configuration or command line */
 	EXIT_SIGNALLED = 143, /* 128 + SIGTERM: as if it had not been caught */
 };
@@ -57,13 +54,6 @@ static enum trigger app_watch(struct app *a)
 	return TRIGGER_NONE;
 }
 
-static int on_newcomer(const struct app *a)
-{
-	log_warn("another job has our job's name, it is left alone", LS("job", a->cfg->target_job),
-		 LS("our_uid", a->target.job.uid));
-	return EXIT_DONE;
-}
-
 static int app_run(struct app *a)
 {
 	for (;;) {
@@ -76,15 +66,18 @@ static int app_run(struct app *a)
 				 LS("job", a->cfg->target_job));
 			return EXIT_SIGNALLED;
 		}
-		if (!t)
-			return on_newcomer(a);
-		switch (teardown_run(a, t)) {
+		switch (t ? teardown_run(a, t) : teardown_none(a)) {
 		case OUTCOME_DONE: return EXIT_DONE;
 		case OUTCOME_LEFT: return EXIT_INCOMPLETE;
 		case OUTCOME_SIGNALLED: return EXIT_SIGNALLED;
 		case OUTCOME_LOOK_AGAIN: break;
 		}
 	}
+}
+
+static int check(struct app *a)
+{
+	return check_run(a) ? EXIT_DONE : EXIT_INCOMPLETE;
 }
 
 static int signals_open(struct err *err)
@@ -160,23 +153,32 @@ static int print_help(const char *format)
 		(void)printf(
 			"cleanup-grpc " VERSION " - watches one streaming job and tears it "
 			"down when it has ended\n\n"
-			"Usage: cleanup-grpc [--dry-run | --help[=markdown] | --version]\n\n"
+			"Usage: cleanup-grpc [--check | --dry-run | --help[=markdown] | "
+			"--version]\n\n"
+			"  --check     is all there that it needs? Asks, and changes nothing\n"
 			"  --dry-run   as DRY_RUN=true: log what would be deleted, change nothing\n"
 			"  --help      this text; =markdown: only the table of settings\n"
 			"  --version   the version\n\n"
 			"Everything else is set by the environment:\n\n%s\n"
 			"Exit status: 0 torn down, or nothing to do; 1 teardown incomplete (what "
 			"is left is named);\n2 bad configuration; 143 stopped by SIGTERM or "
-			"SIGINT before a teardown.\n",
+			"SIGINT before a teardown. --check: 0 all that\nis required is there, 1 "
+			"it is not.\n",
 			table.data);
 	buf_fini(&table);
 	return r == 0 ? EXIT_DONE : EXIT_INCOMPLETE;
 }
 
+struct options {
+	bool check;
+	bool dry_run;
+};
+
 /* Returns -1 to go on, else the status to exit with. */
-static int parse_options(int argc, char **argv, bool *ret_dry_run)
+static int parse_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option options[] = {
+		{ "check", no_argument, NULL, 'c' },
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ "help", optional_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
@@ -185,7 +187,8 @@ static int parse_options(int argc, char **argv, bool *ret_dry_run)
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
-		case 'n': *ret_dry_run = true; break;
+		case 'c': ret->check = true; break;
+		case 'n': ret->dry_run = true; break;
 		case 'h': return print_help(optarg);
 		case 'v': (void)printf("cleanup-grpc " VERSION "\n"); return EXIT_DONE;
 		default: (void)fprintf(stderr, "Try 'cleanup-grpc --help'.\n"); return EXIT_CONFIG;
@@ -201,7 +204,7 @@ static int parse_options(int argc, char **argv, bool *ret_dry_run)
 	return -1;
 }
 
-static int configure(struct config *cfg, bool dry_run)
+static int configure(struct config *cfg, const struct options *o)
 {
 	char host[256] = "";
 
@@ -209,7 +212,9 @@ static int configure(struct config *cfg, bool dry_run)
 		host[0] = '\0'; /* then JOB_ID must be set, and the complaint says so */
 	if (config_load(cfg, env, host, complain, NULL) < 0)
 		return -EINVAL;
-	cfg->dry_run |= dry_run;
+	cfg->dry_run |= o->dry_run;
+	if (o->check && cfg->log_level < LOG_WARN)
+		cfg->log_level = LOG_WARN; /* its table is what counts */
 	log_setup(cfg->log_level, cfg->log_format);
 	log_info("cleanup-grpc " VERSION, LS("job", cfg->target_job),
 		 LS("service", cfg->target_service), LS("self", cfg->self_job),
@@ -223,19 +228,19 @@ int main(int argc, char **argv)
 	static struct config cfg;
 	static struct app    app;
 	struct err           err = { 0 };
-	bool                 dry_run = false;
+	struct options       options = { 0 };
 
-	int status = parse_options(argc, argv, &dry_run);
+	int status = parse_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
-	if (configure(&cfg, dry_run) < 0)
+	if (configure(&cfg, &options) < 0)
 		return EXIT_CONFIG;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		log_error("cannot start", LS("error", "libcurl"));
 		return EXIT_INCOMPLETE;
 	}
 	if (app_open(&app, &cfg, &err) == 0) {
-		status = app_run(&app);
+		status = options.check ? check(&app) : app_run(&app);
 	} else {
 		log_error("cannot start", LS("error", err.msg));
 		status = EXIT_INCOMPLETE;

@@ -31,6 +31,8 @@ static const struct resource {
 	[K8S_PODS] = { "", "/api/v1", "pods" },
 	[K8S_EVENTS] = { "", "/api/v1", "events" },
 	[K8S_POD_METRICS] = { "metrics.k8s.io", "/apis/metrics.k8s.io/v1beta1", "pods" },
+	[K8S_ACCESS_REVIEWS] = { "authorization.k8s.io", "/apis/authorization.k8s.io/v1",
+				 "selfsubjectaccessreviews" },
 };
 
 const char *k8s_verb_name(enum k8s_verb v)
@@ -149,8 +151,10 @@ static int url_build(const struct k8s_client *c, const struct k8s_request *q, st
 	if (one && (!q->name || !is_rfc1123_name(q->name, NAME_SIZE - 1)))
 		return err_set(err, EINVAL, "%s %s: not a name: '%s'", verb_names[q->verb],
 			       res->name, q->name ? q->name : "");
-	int r = buf_printf(url, "%s%s/namespaces/%s/%s", c->cfg->api_url, res->api, c->cfg->ns,
-			   res->name);
+	int r = buf_printf(url, "%s%s", c->cfg->api_url, res->api);
+	if (r == 0 && q->resource != K8S_ACCESS_REVIEWS)
+		r = buf_printf(url, "/namespaces/%s", c->cfg->ns);
+	r = r < 0 ? r : buf_printf(url, "/%s", res->name);
 	if (r == 0 && one)
 		r = buf_printf(url, "/%s", q->name);
 	r = r < 0 ? r : url_query(url, q);

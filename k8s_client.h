@@ -14,7 +14,14 @@
 #define K8S_MAX_TOKEN_BYTES ((size_t)32 << 10)
 
 enum k8s_verb { K8S_GET, K8S_LIST, K8S_WATCH, K8S_CREATE, K8S_PATCH, K8S_DELETE };
-enum k8s_resource { K8S_JOBS, K8S_SERVICES, K8S_PODS, K8S_EVENTS, K8S_POD_METRICS };
+enum k8s_resource {
+	K8S_JOBS,
+	K8S_SERVICES,
+	K8S_PODS,
+	K8S_EVENTS,
+	K8S_POD_METRICS,
+	K8S_ACCESS_REVIEWS, /* SelfSubjectAccessReview; not in a namespace */
+};
 
 /* "get", "jobs", "batch" ("" = core): as a Role spells them. */
 const char *k8s_verb_name(enum k8s_verb v);

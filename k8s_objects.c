@@ -503,6 +503,24 @@ int k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *e
 	return r;
 }
 
+/* ---- SelfSubjectAccessReview ---- */
+
+int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *err)
+{
+	json_auto_t *root = parse(p, n, err);
+	bool         allowed = false;
+	json_t      *status;
+
+	if (!root)
+		return -EBADMSG;
+	int r = need_kind(root, "SelfSubjectAccessReview", err);
+	r = r < 0 ? r : get_typed(root, "status", JSON_OBJECT, &status, err);
+	r = r < 0 ? r : get_bool(status, "allowed", &allowed, err);
+	if (r == 0)
+		*ret_allowed = allowed;
+	return r;
+}
+
 /* ---- Bodies ---- */
 
 /* Steals @o, which may be NULL. */
@@ -541,12 +559,21 @@ char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, c
 
 	rfc3339_format(at, unix_ms, false);
 	(void)snprintf(name, sizeof(name), "%.63s.%llx", job_name, (unsigned long long)unix_ms);
-	return dump(json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:s,"
-			      " s:{s:s}, s:s, s:s, s:i}",
-			      "apiVersion", "v1", "kind", "Event", "metadata", "name", name,
-			      "namespace", ns, "involvedObject", "apiVersion", "batch/v1", "kind",
-			      "Job", "name", job_name, "namespace", ns, "uid", job_uid, "reason",
-			      reason, "message", message, "type", warning ? "Warning" : "Normal",
-			      "source", "component", "cleanup-grpc", "firstTimestamp", at,
-			      "lastTimestamp", at, "count", 1));
+	return dump(json_pack(
+		"{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s*}, s:s, s:s, s:s,"
+		" s:{s:s}, s:s, s:s, s:i}",
+		"apiVersion", "v1", "kind", "Event", "metadata", "name", name, "namespace", ns,
+		"involvedObject", "apiVersion", "batch/v1", "kind", "Job", "name", job_name,
+		"namespace", ns, "uid", job_uid[0] ? job_uid : NULL, "reason", reason, "message",
+		message, "type", warning ? "Warning" : "Normal", "source", "component",
+		"cleanup-grpc", "firstTimestamp", at, "lastTimestamp", at, "count", 1));
+}
+
+char *k8s_review_new(const char *ns, const char *verb, const char *group, const char *resource,
+		     const char *name)
+{
+	return dump(json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:s, s:s, s:s*}}}", "apiVersion",
+			      "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview", "spec",
+			      "resourceAttributes", "namespace", ns, "verb", verb, "group", group,
+			      "resource", resource, "name", name[0] ? name : NULL));
 }

@@ -108,6 +108,9 @@ int k8s_service_decode(const char *p, size_t n, const char *name, const char *ow
 /* Any JSON object with the fields of a Status, `kind` or not: a time-out's body has none. */
 int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct err *err);
 
+/* The answer to a SelfSubjectAccessReview: its status.allowed. */
+int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *err);
+
 int  k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *err);
 void k8s_pods_fini(struct k8s_pods *p);
 
@@ -126,9 +129,14 @@ char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const c
 /*
  * core/v1 Event on the Job. Its name is made of the Job's and the time, so that a repeat of the
  * same POST (libcurl's, when a kept connection breaks) is a 409 and no second Event.
+ * @job_uid  "" = not known
  * @warning  type Warning instead of Normal
  */
 char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
 		    const char *message, bool warning, int64_t unix_ms);
+
+/* SelfSubjectAccessReview: may we do this in namespace @ns? @name "": to any object. */
+char *k8s_review_new(const char *ns, const char *verb, const char *group, const char *resource,
+		     const char *name);
 
 #endif

@@ -70,17 +70,16 @@ static const char *event_reason(enum trigger t)
 	return NULL;
 }
 
-void report_event(struct app *a, enum trigger t, const char *words)
+/* Records an Event on the Job. Best effort: one try, which must not hold the teardown up. */
+static void record_event(struct app *a, const char *reason, const char *words, bool warning)
 {
-	const char        *reason = event_reason(t);
-	struct k8s_request q = { .verb = K8S_CREATE, .resource = K8S_EVENTS, .total_ms = EVENT_MS };
-	struct k8s_result  r;
+	AUTO_FREE char    *body = k8s_event_new(a->cfg->ns, a->cfg->target_job, a->target.job.uid,
+						reason, words, warning, wall_ms());
+	struct k8s_request q = {
+		.verb = K8S_CREATE, .resource = K8S_EVENTS, .body = body, .total_ms = EVENT_MS
+	};
+	struct k8s_result r;
 
-	if (!reason)
-		return;
-	AUTO_FREE char *body = k8s_event_new(a->cfg->ns, a->cfg->target_job, a->target.job.uid,
-					     reason, words, false, wall_ms());
-	q.body = body;
 	if (!body || app_call(a, &q, &r) < 0)
 		return;
 	if (r.answer == K8S_FORBIDDEN)
@@ -88,6 +87,38 @@ void report_event(struct app *a, enum trigger t, const char *words)
 	else if (r.answer != K8S_OK && r.answer != K8S_CONFLICT) /* 409: it is there already */
 		log_info("event not recorded", LI("status", r.status), LS("error", r.words));
 	k8s_result_fini(&r);
+}
+
+void report_event(struct app *a, enum trigger t, const char *words)
+{
+	const char *reason = event_reason(t);
+
+	if (reason)
+		record_event(a, reason, words, false);
+}
+
+static void put_left(struct buf *b, const char *what, const char *name, enum fate f)
+{
+	if (fate_is_left(f)) /* too long to fit: left out, the log has it */
+		(void)buf_printf(b, "%s%s %s (%s)", b->len ? ", " : "left behind: ", what, name,
+				 fate_name(f));
+}
+
+void report_incomplete(const struct teardown *t)
+{
+	struct app          *a = t->a;
+	const struct config *cfg = a->cfg;
+	struct buf           words = { .max = 900 }; /* an Event's message: 1024 bytes */
+
+	put_left(&words, "Job", cfg->target_job, t->job);
+	put_left(&words, "pods of", cfg->target_job, t->pods);
+	put_left(&words, "Service", cfg->target_service, t->service);
+	put_left(&words, "queues that start with", cfg->rabbitmq_queue_prefix, t->queues);
+	if (!a->signals && now_ms() + EVENT_MS > a->give_up_ms)
+		a->give_up_ms = now_ms() + EVENT_MS; /* out of time, but for telling so */
+	if (words.len)
+		record_event(a, "CleanupIncomplete", words.data, true);
+	buf_fini(&words);
 }
 
 /* One line, new; NULL when out of memory. The kubelet keeps 4096 bytes. */

@@ -497,8 +497,16 @@ static enum outcome run_steps(struct teardown *t)
 	await_job_gone(t, INT64_MAX);
 	if (teardown_is_complete(t) && a->cfg->delete_self)
 		t->self = told("self", a->cfg->self_job, delete_self(a));
+	if (!teardown_is_complete(t))
+		report_incomplete(t);
 	report_summary(t);
 	return teardown_is_complete(t) ? OUTCOME_DONE : OUTCOME_LEFT;
+}
+
+enum outcome teardown_none(struct app *a)
+{
+	return newcomer(&(struct teardown){
+		.a = a, .trigger = TRIGGER_NONE, .start_ms = now_ms(), .job = FATE_NEWCOMER });
 }
 
 enum outcome teardown_run(struct app *a, enum trigger trigger)

@@ -68,6 +68,9 @@ void report_words(const struct app *a, enum trigger t, char *out, size_t size);
 /* Records the Event on the Job. Best effort: one try of two seconds. */
 void report_event(struct app *a, enum trigger t, const char *words);
 
+/* Records the Event (a Warning) that names what is left. Best effort, as above. */
+void report_incomplete(const struct teardown *t);
+
 /* The last line: to the log, and as JSON to the termination log if that can be written. */
 void report_summary(const struct teardown *t);
 

@@ -455,6 +455,38 @@ static void bodies(void **state)
 	free(event);
 }
 
+static void access_reviews(void **state)
+{
+	static const struct {
+		const char *body; /* NULL: the recording */
+		const char *recording;
+		int         r;
+		bool        allowed;
+	} rows[] = {
+		{ NULL, "access-review-allowed", 0, true },
+		{ NULL, "access-review-denied", 0, false },
+		{ "{\"kind\":\"SelfSubjectAccessReview\"}", NULL, 0, false },
+		{ "{\"kind\":\"SelfSubjectAccessReview\",\"status\":{\"allowed\":\"yes\"}}", NULL,
+		  -EBADMSG, false },
+		{ "{\"kind\":\"Status\",\"status\":\"Success\"}", NULL, -EBADMSG, false },
+		{ "[]", NULL, -EBADMSG, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *body = rows[i].body ? strdup(rows[i].body)
+					  : recording_body("1.34", rows[i].recording);
+		bool  allowed = false;
+		assert_int_equal(k8s_review_decode(body, strlen(body), &allowed, NULL), rows[i].r);
+		assert_int_equal(allowed, rows[i].allowed);
+		free(body);
+	}
+	char *review = k8s_review_new("ns", "list", "", "pods", "");
+	assert_non_null(strstr(review, "{\"namespace\":\"ns\",\"verb\":\"list\",\"group\":\"\","
+				       "\"resource\":\"pods\"}"));
+	free(review);
+}
+
 /* Each allocation made to fail in turn: an error, no crash, no leak (ASan looks on). */
 static int allocations_left;
 
@@ -511,7 +543,7 @@ int main(void)
 		cmocka_unit_test(bookmark_and_error), cmocka_unit_test(bad_watch_lines),
 		cmocka_unit_test(recorded_pods),      cmocka_unit_test(made_pods),
 		cmocka_unit_test(recorded_services),  cmocka_unit_test(bodies),
-		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(access_reviews),     cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests_name("objects", tests, NULL, NULL);

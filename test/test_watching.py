@@ -163,6 +163,7 @@ def test_a_newcomer_is_left_alone(world):
     assert cleaner.log(level="warn")
     assert world.deletions() == []
     assert world.left() >= {JOB, SERVICE, SELF}
+    assert (world.summary()["trigger"], world.summary()["job"]) == ("none", "newcomer")
 
 
 def test_a_newcomer_that_only_a_read_shows_is_left_alone(world):

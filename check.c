@@ -1,0 +1,217 @@
+/* --check: is all there that the program will need? Asks, and changes nothing. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "rabbitmq.h"
+
+enum state { STATE_OK, STATE_MISSING, STATE_OPTIONAL };
+
+static const char *const state_names[] = { "ok", "missing", "optional" };
+_Static_assert(ARRAY_SIZE(state_names) == STATE_OPTIONAL + 1, "name every state");
+
+static const char *const state_colours[] = { "\033[32m", "\033[31m", "\033[33m" };
+_Static_assert(ARRAY_SIZE(state_colours) == STATE_OPTIONAL + 1, "colour every state");
+
+struct check {
+	struct app *a; /* borrowed */
+	bool        json;
+	bool        colour;
+	unsigned    missing; /* rows that are required, and not there */
+};
+
+/* One row. @without: what is lost without it, or what went wrong; @rule: of a Role; "" = none. */
+static void row(struct check *c, enum state s, const char *what, const char *without,
+		const char *rule)
+{
+	c->missing += s == STATE_MISSING;
+	if (c->json) {
+		json_auto_t    *o = json_pack("{s:s, s:s, s:s, s:s}", "check", what, "state",
+					      state_names[s], "without_it", without, "rule", rule);
+		AUTO_FREE char *line = o ? json_dumps(o, JSON_COMPACT) : NULL;
+		(void)printf("%s\n", line ? line : "{}");
+		return;
+	}
+	(void)printf("%s%-8s%s  %s%s%s\n", c->colour ? state_colours[s] : "", state_names[s],
+		     c->colour ? "\033[0m" : "", what, without[0] ? ": " : "", without);
+	if (rule[0])
+		(void)printf("          to allow it, add to the Role: %s\n", rule);
+}
+
+/* ---- Permissions ---- */
+
+enum whose { NOBODY, TARGET_JOB, TARGET_SERVICE, SELF_JOB };
+
+static const struct need {
+	enum k8s_verb     verb;
+	enum k8s_resource resource;
+	enum whose        whose;
+	const char       *without; /* NULL: required */
+} needs[] = {
+	{ K8S_GET, K8S_JOBS, TARGET_JOB, NULL },
+	{ K8S_DELETE, K8S_JOBS, TARGET_JOB, NULL },
+	{ K8S_LIST, K8S_JOBS, TARGET_JOB, "no watch, the Job is read at each check instead" },
+	{ K8S_WATCH, K8S_JOBS, TARGET_JOB, "no watch, the Job is read at each check instead" },
+	{ K8S_GET, K8S_SERVICES, TARGET_SERVICE, NULL },
+	{ K8S_DELETE, K8S_SERVICES, TARGET_SERVICE, NULL },
+	{ K8S_PATCH, K8S_SERVICES, TARGET_SERVICE,
+	  "the Service is not adopted, and stays if the cleaner dies first" },
+	{ K8S_LIST, K8S_POD_METRICS, NOBODY, "no idle trigger" },
+	{ K8S_LIST, K8S_PODS, NOBODY, "no last look at the pods, no wait for them to go" },
+	{ K8S_DELETE, K8S_PODS, NOBODY, "pods stay while the cluster's controllers are down" },
+	{ K8S_CREATE, K8S_EVENTS, NOBODY, "no Events on the Job" },
+	{ K8S_GET, K8S_JOBS, SELF_JOB, "the cleaner's own Job waits for its TTL" },
+	{ K8S_DELETE, K8S_JOBS, SELF_JOB, "the cleaner's own Job waits for its TTL" },
+};
+
+static const char *name_of(const struct config *cfg, enum whose whose)
+{
+	switch (whose) {
+	case TARGET_JOB: return cfg->target_job;
+	case TARGET_SERVICE: return cfg->target_service;
+	case SELF_JOB: return cfg->self_job;
+	case NOBODY: break;
+	}
+	return "";
+}
+
+/* Whether these settings ever ask for it. */
+static bool is_wanted(const struct config *cfg, const struct need *n)
+{
+	if (n->resource == K8S_POD_METRICS)
+		return cfg->check_cpu;
+	if (n->verb == K8S_PATCH)
+		return cfg->adopt_service;
+	return n->whose != SELF_JOB || cfg->delete_self;
+}
+
+static void rule_of(const struct need *n, char *out, size_t size)
+{
+	(void)snprintf(out, size, "{apiGroups: [\"%s\"], resources: [\"%s\"], verbs: [\"%s\"]}",
+		       k8s_resource_group(n->resource), k8s_resource_name(n->resource),
+		       k8s_verb_name(n->verb));
+}
+
+/* Asks the API server; false and *@ret_words if it did not say. */
+static bool review(struct check *c, const struct need *n, bool *ret_allowed, char *words,
+		   size_t size)
+{
+	const struct config *cfg = c->a->cfg;
+	AUTO_FREE char      *body =
+		k8s_review_new(cfg->ns, k8s_verb_name(n->verb), k8s_resource_group(n->resource),
+			       k8s_resource_name(n->resource), name_of(cfg, n->whose));
+	struct k8s_request q = { .verb = K8S_CREATE, .resource = K8S_ACCESS_REVIEWS, .body = body };
+	struct k8s_result  r = { 0 };
+	struct err         err = { 0 };
+
+	if (!body || app_call(c->a, &q, &r) < 0)
+		err_set(&err, EINTR, body ? "interrupted" : "out of memory");
+	else if (r.answer != K8S_OK)
+		err_set(&err, EIO, "%s", r.words);
+	else
+		(void)k8s_review_decode(r.body.data, r.body.len, ret_allowed, &err);
+	k8s_result_fini(&r);
+	(void)snprintf(words, size, "%s", err.msg);
+	return !err.code;
+}
+
+/* Returns false where the API server did not answer: then nothing more can be asked of it. */
+static bool check_need(struct check *c, const struct need *n)
+{
+	const char *group = k8s_resource_group(n->resource);
+	const char *name = name_of(c->a->cfg, n->whose);
+	char        what[NAME_SIZE + 64], rule[128], words[K8S_WORDS_SIZE];
+	bool        allowed = false;
+
+	(void)snprintf(what, sizeof(what), "may %s %s%s%s%s%s", k8s_verb_name(n->verb),
+		       k8s_resource_name(n->resource), group[0] ? "." : "", group,
+		       name[0] ? " " : "", name);
+	rule_of(n, rule, sizeof(rule));
+	if (!review(c, n, &allowed, words, sizeof(words))) {
+		row(c, STATE_MISSING, "API server answers", words, "");
+		return false;
+	}
+	if (allowed)
+		row(c, STATE_OK, what, "", "");
+	else
+		row(c, n->without ? STATE_OPTIONAL : STATE_MISSING, what,
+		    n->without ? n->without : "nothing can be torn down without it", rule);
+	return true;
+}
+
+/* ---- What else is needed ---- */
+
+/* One LIST, whatever it holds: a Job that has not started has no metrics. */
+static void check_metrics(struct check *c)
+{
+	char               selector[NAME_SIZE + 16], lost[K8S_WORDS_SIZE + 32] = "";
+	struct k8s_request q = { .verb = K8S_LIST,
+				 .resource = K8S_POD_METRICS,
+				 .label_selector = selector };
+	struct pod_metrics m;
+	struct k8s_result  r = { 0 };
+	struct err         err = { 0 };
+
+	(void)snprintf(selector, sizeof(selector), "job-name=%s", c->a->cfg->target_job);
+	if (app_call(c->a, &q, &r) < 0)
+		err_set(&err, EINTR, "interrupted");
+	else if (r.answer != K8S_OK)
+		err_set(&err, EIO, "%ld %s", r.status, r.words);
+	else if (pod_metrics_decode(r.body.data, r.body.len, &m, &err) == 0)
+		pod_metrics_fini(&m);
+	if (err.code)
+		(void)snprintf(lost, sizeof(lost), "no idle trigger (%s)", err.msg);
+	row(c, err.code ? STATE_OPTIONAL : STATE_OK, "metrics API answers", lost, "");
+	k8s_result_fini(&r);
+}
+
+static void check_broker(struct check *c)
+{
+	const struct config  *cfg = c->a->cfg;
+	struct err            err = { 0 };
+	char                  words[K8S_WORDS_SIZE], what[URL_SIZE + 64];
+	struct http_exchange *x = rabbitmq_list(c->a->http, cfg, 1, &err);
+
+	(void)snprintf(what, sizeof(what), "broker answers %s", cfg->rabbitmq_url);
+	if (x && app_answer(c->a, x) < 0) {
+		err_set(&err, EINTR, "interrupted");
+	} else if (x) {
+		const struct http_response *r = http_response(x);
+		struct rabbitmq_page        page;
+		if (rabbitmq_judge(r, words, sizeof(words)) != RABBITMQ_OK)
+			err_set(&err, EIO, "%ld %s", r->status, words);
+		else
+			(void)rabbitmq_page_decode(r->body.data, r->body.len,
+						   cfg->rabbitmq_queue_prefix, &page, &err);
+		http_end(c->a->http, x);
+	}
+	row(c, err.code ? STATE_MISSING : STATE_OK, what, err.msg, "");
+}
+
+bool check_run(struct app *a)
+{
+	struct check c = { .a = a,
+			   .json = a->cfg->log_format == LOG_JSON,
+			   .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") };
+
+	a->watching = true; /* a signal stops what is under way */
+	if (!c.json)
+		(void)printf("cleanup-grpc %s in namespace %s: Job %s, Service %s\n", VERSION,
+			     a->cfg->ns, a->cfg->target_job, a->cfg->target_service);
+	bool answers = true;
+	for (size_t i = 0; answers && i < ARRAY_SIZE(needs); i++)
+		if (is_wanted(a->cfg, &needs[i]))
+			answers = check_need(&c, &needs[i]);
+	if (answers)
+		row(&c, STATE_OK, "API server answers", "", "");
+	if (answers && a->cfg->check_cpu)
+		check_metrics(&c);
+	if (a->cfg->rabbitmq_url[0])
+		check_broker(&c);
+	if (!c.json)
+		(void)printf("%s\n", c.missing ? "something that is required is missing"
+					       : "everything that is required is there");
+	return c.missing == 0;
+}
