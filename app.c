@@ -36,13 +36,18 @@ void app_wait(struct app *a, int64_t until_ms)
 	observe_on_wake(a);
 }
 
+static int64_t deadline_ms(const struct app *a)
+{
+	return a->step_ms < a->give_up_ms ? a->step_ms : a->give_up_ms;
+}
+
 bool app_interrupted(const struct app *a)
 {
 	if (a->broken)
 		return true;
 	if (a->watching)
 		return a->signals > 0 || target_is_over(&a->target);
-	return now_ms() >= a->give_up_ms;
+	return now_ms() >= deadline_ms(a);
 }
 
 bool app_sleep(struct app *a, int64_t until_ms)
@@ -50,7 +55,7 @@ bool app_sleep(struct app *a, int64_t until_ms)
 	while (!app_interrupted(a)) {
 		if (now_ms() >= until_ms)
 			return true;
-		app_wait(a, until_ms < a->give_up_ms ? until_ms : a->give_up_ms);
+		app_wait(a, until_ms < deadline_ms(a) ? until_ms : deadline_ms(a));
 	}
 	return false;
 }
@@ -62,7 +67,7 @@ int app_answer(struct app *a, struct http_exchange *x)
 			http_end(a->http, x);
 			return -ECANCELED;
 		}
-		app_wait(a, a->give_up_ms);
+		app_wait(a, deadline_ms(a));
 	}
 	return 0;
 }

@@ -95,6 +95,7 @@ struct app {
 	bool                 broken;  /* libcurl itself failed: there is no going on */
 	int64_t              started_ms;
 	int64_t              give_up_ms; /* INT64_MAX, but in a teardown */
+	int64_t              step_ms;    /* INT64_MAX, or till when a step of it may take */
 	bool                 watching;   /* requests are dropped when the Job's state calls */
 	struct target        target;
 	struct watch         watch;
@@ -116,7 +117,7 @@ void app_wait(struct app *a, int64_t until_ms);
 
 /*
  * Whether what is under way should stop: a signal or, while watching, a Job that calls for an act;
- * in a teardown, its deadline.
+ * in a teardown, its deadline or that of the step.
  */
 bool app_interrupted(const struct app *a);
 

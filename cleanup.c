@@ -102,6 +102,7 @@ static int app_open(struct app *a, const struct config *cfg, struct err *err)
 		.sigfd = -1,
 		.started_ms = now_ms(),
 		.give_up_ms = INT64_MAX,
+		.step_ms = INT64_MAX,
 		.idle.check_ms = INT64_MAX,
 		.watch.read_due_ms = INT64_MAX, /* a LIST comes first */
 		.watch.lines.tail.max = K8S_MAX_LINE_BYTES,

@@ -45,6 +45,12 @@ void target_deleted(struct target *t, const char *uid)
 		advance(t, TARGET_GONE);
 }
 
+void target_returned(struct target *t, const struct k8s_job *job)
+{
+	t->state = TARGET_LIVE;
+	target_saw(t, job);
+}
+
 enum hold target_hold(const struct k8s_job *job, int64_t unix_now_ms, int64_t *ret_until_ms)
 {
 	int64_t   until_ms = INT64_MAX;

@@ -48,6 +48,12 @@ void target_saw(struct target *t, const struct k8s_job *job);
 void target_absent(struct target *t);
 void target_deleted(struct target *t, const char *uid);
 
+/*
+ * A read shows the Job alive, of which an event or an empty list had said that it is gone: the read
+ * is right.
+ */
+void target_returned(struct target *t, const struct k8s_job *job);
+
 /* What the annotation cleanup-grpc/hold says at a time. */
 enum hold {
 	HOLD_NONE,

@@ -7,6 +7,8 @@
 
 #include "app.h"
 
+#define STEP_MS INT64_C(60000) /* what is held up for so long does not hold up the other steps */
+
 /* What became of an object; fate_name() is its word in the summary. */
 enum fate {
 	FATE_NONE, /* not tried */
@@ -39,6 +41,24 @@ static inline bool teardown_is_complete(const struct teardown *t)
 	       !fate_is_left(t->queues);
 }
 
+/* ---- teardown.c: what the steps have in common ---- */
+
+/* Decodes the body of an answer to @q into @ret; 0 or -errno. */
+typedef int decode_fn(const struct k8s_request *q, const struct buf *body, void *ret,
+		      struct err *err);
+
+/*
+ * Repeats @q until its answer settles something: OK (its body went through @decode, unless that is
+ * NULL), ABSENT, CONFLICT, or FORBIDDEN, which is logged with what is @lost by it. UNREACHABLE: out
+ * of time.
+ */
+enum k8s_answer call_until_settled(struct app *a, const struct k8s_request *q, const char *lost,
+				   decode_fn *decode, void *ret);
+
+/* Says what failed and waits before the next try, the longer the more tries; false: time is up. */
+bool pause_after(struct app *a, unsigned *attempt, const struct k8s_request *q,
+		 const struct k8s_result *r);
+
 enum sight { SIGHT_OURS, SIGHT_ABSENT, SIGHT_NEWCOMER, SIGHT_FORBIDDEN, SIGHT_OUT_OF_TIME };
 
 /* Reads, until there is an answer: who has the Job's name now? @ret_job: for SIGHT_OURS. */
@@ -46,6 +66,18 @@ enum sight look_at_job(struct app *a, struct k8s_job *ret_job);
 
 /* Logs what became of @what (a literal), and returns @f. */
 enum fate told(const char *what, const char *name, enum fate f);
+
+/* ---- job.c ---- */
+
+/* Step 2: deletes the Job and waits until it and its pods are gone; but see await_job(). */
+void delete_job(struct teardown *t);
+
+/* The pods of a Job that is gone, and a Job that finalizers keep: waits for as long as there is. */
+void await_job(struct teardown *t);
+
+/* ---- service.c ---- */
+
+void delete_service(struct teardown *t); /* step 3 */
 
 /* ---- queues.c ---- */
 

@@ -130,9 +130,27 @@ static void holds(void **state)
 	}
 }
 
+static void a_read_beats_the_event(void **state)
+{
+	struct target  t = { 0 };
+	struct k8s_job job = { .uid = "1" };
+
+	(void)state;
+	target_saw(&t, &job);
+	target_deleted(&t, "1");
+	target_saw(&t, &job); /* a late event does not bring it back */
+	assert_int_equal(t.state, TARGET_GONE);
+	target_returned(&t, &job);
+	assert_int_equal(t.state, TARGET_LIVE);
+	job.finished = JOB_COMPLETE;
+	target_returned(&t, &job);
+	assert_int_equal(t.state, TARGET_COMPLETED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_read_beats_the_event),
 		cmocka_unit_test(states),
 		cmocka_unit_test(a_newcomer_leaves_what_was_known),
 		cmocka_unit_test(ready_once_is_ready_ever),

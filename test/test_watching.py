@@ -154,6 +154,22 @@ def test_a_job_that_is_being_deleted_is_gone(world):
     world.wait_gone()
 
 
+def test_a_list_that_wrongly_says_that_the_job_is_gone_is_not_believed_over_a_read(world):
+    def no_items(response):
+        response.body = json.dumps({**json.loads(response.body), "items": []}).encode()
+    world.pair(cpu=ACTIVE)
+    cleaner = world.watched(ADOPT_SERVICE="false")
+    world.kube.fault(faults.edit(no_items), verb="list", resource="jobs")
+    world.kube.end_watches()
+    cleaner.wait_log(msg="teardown", trigger="gone")
+    world.kube.wait_request(verb="watch", resource="jobs", count=2)
+    assert world.deletions() == []
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    assert world.summary()["trigger"] == "completed"
+    world.wait_gone()
+
+
 def test_a_newcomer_is_left_alone(world):
     world.pair(cpu=ACTIVE)
     cleaner = world.watched(ADOPT_SERVICE="false")

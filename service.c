@@ -1,0 +1,80 @@
+/* Step 3 of a teardown: the Service, by the uid that it had while its Job lived. */
+#include <string.h>
+
+#include "teardown.h"
+
+static int decode_service(const struct k8s_request *q, const struct buf *b, void *ret,
+			  struct err *err)
+{
+	return k8s_service_decode(b->data, b->len, q->name, "", ret, err);
+}
+
+/* What an answer says of the Service, if it is not K8S_OK. */
+static enum fate fate_of(enum k8s_answer answer)
+{
+	switch (answer) {
+	case K8S_ABSENT: return FATE_ABSENT;
+	case K8S_CONFLICT: return FATE_NEWCOMER; /* re-created: not the one that we knew */
+	case K8S_FORBIDDEN: return FATE_FORBIDDEN;
+	case K8S_OK:
+	case K8S_EXPIRED:
+	case K8S_UNAUTHORIZED:
+	case K8S_UNREACHABLE:
+	case K8S_TROUBLE: break;
+	}
+	return FATE_LEFT;
+}
+
+/* The uid was not noted while the Job lived: reads it now. FATE_NONE: it is there, and ours. */
+static enum fate find(struct teardown *t)
+{
+	struct app        *a = t->a;
+	struct k8s_request q = { .verb = K8S_GET,
+				 .resource = K8S_SERVICES,
+				 .name = a->cfg->target_service };
+	struct k8s_service s;
+	struct k8s_job     job;
+	enum k8s_answer answer = call_until_settled(a, &q, "the Service stays", decode_service, &s);
+
+	if (answer != K8S_OK)
+		return fate_of(answer);
+	switch (look_at_job(a, &job)) { /* is it a newcomer's by now? */
+	case SIGHT_OUT_OF_TIME: return FATE_LEFT;
+	case SIGHT_NEWCOMER:
+		t->look_again = t->trigger == TRIGGER_MISSING; /* late, but there after all */
+		return FATE_NEWCOMER;
+	case SIGHT_OURS:
+	case SIGHT_ABSENT:
+	case SIGHT_FORBIDDEN: break;
+	}
+	(void)copy_str(a->service.uid, sizeof(a->service.uid), s.uid); /* same size */
+	a->service.noted = true;
+	return FATE_NONE;
+}
+
+static enum fate find_and_delete(struct teardown *t)
+{
+	struct app        *a = t->a;
+	struct k8s_request q = { .verb = K8S_DELETE,
+				 .resource = K8S_SERVICES,
+				 .name = a->cfg->target_service };
+	enum fate          f = a->service.noted ? FATE_NONE : find(t);
+
+	if (f != FATE_NONE)
+		return f;
+	AUTO_FREE char *body = k8s_delete_options_new(a->service.uid, NULL, false);
+	if (!body)
+		return FATE_LEFT;
+	q.body = body;
+	enum k8s_answer answer = call_until_settled(a, &q, "the Service stays", NULL, NULL);
+	return answer == K8S_OK ? FATE_DELETED : fate_of(answer);
+}
+
+void delete_service(struct teardown *t)
+{
+	t->a->step_ms = now_ms() + STEP_MS;
+	t->service = find_and_delete(t);
+	t->a->step_ms = INT64_MAX;
+	if (!t->look_again)
+		(void)told("service", t->a->cfg->target_service, t->service);
+}
