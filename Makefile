@@ -35,7 +35,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-demo deps-static deps-lint deps-image check test demo asan libcurl static \
+.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz check test demo asan fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -77,6 +77,8 @@ deps-static:
 	$(call install,$(STATIC_DEPS))
 deps-lint:
 	$(call install,$(LINT_DEPS))
+deps-fuzz:
+	$(call install,$(FUZZ_DEPS))
 deps-image:
 	$(call install,$(IMAGE_DEPS))
 
@@ -103,6 +105,20 @@ asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
 asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
 	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest $(PYTEST_ARGS) test
+
+# Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
+SECONDS      ?= 20
+FUZZ_TARGETS := env job metrics quantity queues status watch
+FUZZ_DEPS    := $(BUILD_DEPS) clang libclang-rt-14-dev python3
+
+fuzz: deps-fuzz
+	$(PY) test/fuzz_corpus.py build/fuzz/corpus
+	$(MAKE) B=build/fuzz CC=clang HARDEN= CFLAGS='-O1 -g $(SAN) -fsanitize=fuzzer-no-link' \
+		$(FUZZ_TARGETS:%=build/fuzz/fuzz_%)
+	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I{} test/fuzz.sh {} $(SECONDS)
+
+$(B)/fuzz_%: test/fuzz.c $(UNITS)
+	$(CC) $(BASE) $(INC) $(CFLAGS) -fsanitize=fuzzer -DTARGET=fuzz_$* -o $@ $^ $(LDLIBS)
 
 # ---- The image: a static binary, and nothing else ----
 

@@ -1,0 +1,189 @@
+/*
+ * libFuzzer on each input from outside, with ASan and UBSan: `make fuzz`. One program for each
+ * target, -DTARGET=fuzz_job and so on; the corpora start from test/recordings (fuzz_corpus.py).
+ * Beyond "no crash, no leak", each target asserts what one would delete by.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../config.h"
+#include "../k8s_client.h"
+#include "../k8s_objects.h"
+#include "../metrics.h"
+#include "../rabbitmq.h"
+#include "../target.h"
+
+#ifndef TARGET
+#define TARGET fuzz_job /* for the analysers */
+#endif
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Each target gets the input NUL-terminated and by length: a buffer of exactly that size. */
+typedef void target_fn(const char *p, size_t n);
+
+static void check_job(const struct k8s_job *j)
+{
+	assert(strlen(j->uid) > 0 && strlen(j->uid) < sizeof(j->uid));
+	assert(strcmp(j->name, "grpc-job-3-3") == 0);
+	assert(j->ready >= -1);
+	(void)target_hold(j, 1795480000000, NULL);
+}
+
+static inline void fuzz_job(const char *p, size_t n)
+{
+	struct k8s_job job;
+	char           version[K8S_VERSION_SIZE];
+	bool           found = false;
+
+	if (k8s_job_decode(p, n, "grpc-job-3-3", &job, NULL) == 0)
+		check_job(&job);
+	if (k8s_job_list_decode(p, n, "grpc-job-3-3", &found, &job, version, NULL) == 0 && found)
+		check_job(&job);
+}
+
+static inline void fuzz_metrics(const char *p, size_t n)
+{
+	struct pod_metrics m = { 0 };
+	const char        *why;
+
+	if (pod_metrics_decode(p, n, &m, NULL) < 0)
+		return;
+	assert(m.nanocores >= 0);
+	enum reading r = metrics_judge(&m, 4000000, 1, 1795480000000, &why);
+	assert(r != READING_IDLE || (m.pods > 0 && m.container_count >= m.pods));
+	pod_metrics_fini(&m);
+}
+
+static inline void fuzz_quantity(const char *p, size_t n)
+{
+	char    text[CPU_TEXT_SIZE];
+	int64_t v = -1, again = -1;
+
+	(void)n;
+	if (cpu_parse_threshold(p, &v) == 0)
+		assert(v >= 0);
+	if (cpu_parse(p, &v) < 0)
+		return;
+	assert(v >= 0);
+	cpu_format(text, v);
+	assert(cpu_parse(text, &again) == 0 && again == v); /* what is logged is what was read */
+}
+
+static inline void fuzz_status(const char *p, size_t n)
+{
+	struct k8s_request   q = { .verb = K8S_GET, .resource = K8S_JOBS, .name = "grpc-job-3-3" };
+	struct http_response r = { .status = 404, .date_ms = -1, .body.max = HTTP_MAX_BODY_BYTES };
+	struct k8s_result    result;
+	struct k8s_service   service;
+	struct k8s_pods      pods = { 0 };
+	bool                 allowed;
+
+	if (buf_append(&r.body, p, n) == 0) {
+		k8s_judge(&q, &r, &result);
+		assert(result.answer == K8S_ABSENT || result.answer == K8S_TROUBLE);
+		assert(result.answer != K8S_ABSENT || strstr(p, "NotFound") || strchr(p, '\\'));
+		k8s_result_fini(&result);
+	}
+	buf_fini(&r.body);
+	if (k8s_service_decode(p, n, "grpc-service-3-3", "u", &service, NULL) == 0)
+		assert(service.uid[0]);
+	if (k8s_pods_decode(p, n, &pods, NULL) == 0)
+		for (size_t i = 0; i < pods.count; i++)
+			assert(pods.items[i].name[0] && !strchr(pods.items[i].name, '/'));
+	k8s_pods_fini(&pods);
+	(void)k8s_review_decode(p, n, &allowed, NULL);
+}
+
+static int on_line(void *arg, const char *line, size_t len)
+{
+	struct watch_event ev;
+
+	assert(line[len] == '\0' && !memchr(line, '\n', len));
+	if (k8s_watch_decode(line, len, "grpc-job-3-3", &ev, NULL) == 0)
+		target_saw(arg, &ev.job);
+	return 0;
+}
+
+/* The first byte says in which chunks the rest arrives. */
+static inline void fuzz_watch(const char *p, size_t n)
+{
+	struct lines  l = { .tail.max = 1000 };
+	struct target t = { 0 };
+	size_t        step = n ? (uint8_t)*p % 61 + 1 : 1;
+
+	for (size_t at = 1; at < n; at += step)
+		(void)lines_feed(&l, p + at, n - at < step ? n - at : step, on_line, &t);
+	lines_fini(&l);
+}
+
+static inline void fuzz_queues(const char *p, size_t n)
+{
+	struct rabbitmq_page page;
+	struct http_response r = { .status = 400, .body = { .data = (char *)p, .len = n } };
+	char                 words[256];
+
+	(void)rabbitmq_judge(&r, words, sizeof(words));
+	if (rabbitmq_page_decode(p, n, "grpc-job-1-1-", &page, NULL) < 0)
+		return;
+	for (size_t i = 0; i < page.count; i++)
+		assert(strncmp(page.names[i], "grpc-job-1-1-", 13) == 0);
+}
+
+static const char *env_text; /* NAME=value lines */
+
+static const char *fuzz_getenv(const char *name)
+{
+	static char value[4096];
+	size_t      len = strlen(name);
+
+	for (const char *p = env_text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		if (strncmp(p, name, len) != 0 || p[len] != '=')
+			continue;
+		(void)snprintf(value, sizeof(value), "%.*s", (int)strcspn(p + len + 1, "\n"),
+			       p + len + 1);
+		return value;
+	}
+	return NULL;
+}
+
+static void on_complaint(void *arg, const char *complaint)
+{
+	assert(strncmp(complaint, "RABBITMQ_PASSWORD=", 18) != 0 || !strstr(complaint, "geheim"));
+	++*(unsigned *)arg;
+}
+
+static inline void fuzz_env(const char *p, size_t n)
+{
+	static struct config cfg;
+	unsigned             complaints = 0;
+
+	(void)n;
+	env_text = p;
+	if (config_load(&cfg, fuzz_getenv, "cleanup-job-1-x7k2p", on_complaint, &complaints) < 0) {
+		assert(complaints > 0);
+		return;
+	}
+	assert(complaints == 0);
+	assert(is_rfc1123_name(cfg.target_job, sizeof(cfg.target_job) - 1));
+	assert(is_rfc1123_name(cfg.target_service, sizeof(cfg.target_service) - 1));
+	assert(is_rfc1123_name(cfg.ns, sizeof(cfg.ns) - 1));
+	assert(cfg.min_distinct_samples <= cfg.max_idle_count);
+	assert(!cfg.rabbitmq_url[0] || cfg.rabbitmq_queue_prefix[0]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static target_fn *const target = TARGET;
+	char                   *copy = malloc(size + 1);
+
+	if (!copy)
+		return 0;
+	memcpy(copy, data, size);
+	copy[size] = '\0';
+	target(copy, size);
+	free(copy);
+	return 0;
+}
