@@ -226,6 +226,25 @@ static int64_t date_header_ms(CURL *e)
 	return t < 0 ? -1 : (int64_t)t * 1000;
 }
 
+/*
+ * Why there was no answer: what became of it at last, then libcurl's details, which may be of an
+ * earlier try (it repeats a request by itself when a kept connection turns out to be broken).
+ */
+static void describe(struct http_exchange *x)
+{
+	struct http_response *r = &x->response;
+	char                  detail[CURL_ERROR_SIZE];
+
+	if (x->too_big) {
+		(void)snprintf(r->detail, sizeof(r->detail), "body of more than %zu bytes",
+			       r->body.max);
+	} else if (r->transport) {
+		memcpy(detail, r->detail, sizeof(detail));
+		(void)snprintf(r->detail, sizeof(r->detail), "%s%s%.180s",
+			       curl_easy_strerror(r->transport), detail[0] ? ": " : "", detail);
+	}
+}
+
 static void on_answer(struct http_exchange *x, CURLcode transport)
 {
 	struct http_response *r = &x->response;
@@ -238,11 +257,7 @@ static void on_answer(struct http_exchange *x, CURLcode transport)
 	    retry_after_s > 0)
 		r->retry_after_ms = retry_after_s < 86400 ? retry_after_s * 1000 : 86400000;
 	r->date_ms = date_header_ms(x->easy);
-	if (x->too_big)
-		(void)snprintf(r->detail, sizeof(r->detail), "body of more than %zu bytes",
-			       r->body.max);
-	else if (transport && !r->detail[0])
-		(void)snprintf(r->detail, sizeof(r->detail), "%s", curl_easy_strerror(transport));
+	describe(x);
 }
 
 static void reap(struct http *h)

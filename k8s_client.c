@@ -247,8 +247,8 @@ void k8s_judge(const struct k8s_request *q, const struct http_response *r, struc
 		.date_ms = r->date_ms,
 		.body.max = HTTP_MAX_BODY_BYTES,
 	};
-	bool failed = r->transport != CURLE_OK || r->status < 200 || r->status >= 300;
-	if (failed && r->body.len)
+	bool refused = r->transport == CURLE_OK && (r->status < 200 || r->status >= 300);
+	if (refused && r->body.len) /* not of half a body, which may be megabytes of rubbish */
 		(void)k8s_status_decode(r->body.data, r->body.len, &ret->why, NULL);
 	ret->retry_after_ms = r->retry_after_ms ? r->retry_after_ms : ret->why.retry_after_ms;
 	ret->answer = answer_of(q, r, &ret->why);

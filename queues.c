@@ -11,6 +11,7 @@
 #include "teardown.h"
 
 #define BROKER_MS INT64_C(60000) /* this long without a queue that went: give up, and say so */
+#define PAGES_MAX 20 /* of queues that stay, and of others' that the filter lets through */
 
 struct sweep {
 	struct app          *a;        /* borrowed */
@@ -19,15 +20,17 @@ struct sweep {
 	unsigned             deleted;
 	struct rabbitmq_page refused;  /* queues that the broker did not delete in this walk */
 	char                 why[256]; /* ... in its words */
+	long                 status;   /* of the broker's last answer */
 	bool                 denied;   /* our user may not: final */
 };
 
 /*
- * The broker's answer to @x (NULL: not sent, @err says why). What is said of it in a log has been;
- * the body of RABBITMQ_OK goes to @ret_body, the words of another answer to s->why.
+ * The broker's answer to @x (NULL: not sent, @err says why); @queue is NULL for a list. What a log
+ * says of it has been said; the body of RABBITMQ_OK goes to @ret_body, other words to s->why.
  */
-static enum rabbitmq_answer talk(struct sweep *s, const char *verb, struct http_exchange *x,
-				 const struct err *err, struct buf *ret_body)
+static enum rabbitmq_answer talk(struct sweep *s, const char *verb, const char *queue,
+				 struct http_exchange *x, const struct err *err,
+				 struct buf *ret_body)
 {
 	struct trouble *trouble = &s->a->broker_trouble;
 
@@ -40,15 +43,15 @@ static enum rabbitmq_answer talk(struct sweep *s, const char *verb, struct http_
 
 	const struct http_response *r = http_response(x);
 	enum rabbitmq_answer        answer = rabbitmq_judge(r, s->why, sizeof(s->why));
+	s->status = r->status;
 	if (answer == RABBITMQ_DENIED) {
 		log_warn("the broker refuses our user", LS("user", s->a->cfg->rabbitmq_user),
-			 LS("verb", verb), LI("status", r->status), LS("error", s->why));
+			 LS("verb", verb), LIF(queue != NULL, LS("queue", queue)),
+			 LI("status", r->status), LS("error", s->why));
 		s->denied = true;
 	} else if (answer == RABBITMQ_TROUBLE) {
 		trouble_on(trouble, verb, "queues", r->status, s->why, -1);
 		s->retry_after_ms = r->retry_after_ms;
-	} else {
-		trouble_off(trouble);
 	}
 	if (answer == RABBITMQ_OK)
 		*ret_body = http_take_body(x);
@@ -60,30 +63,40 @@ static enum rabbitmq_answer talk(struct sweep *s, const char *verb, struct http_
 static int list(struct sweep *s, unsigned number, struct rabbitmq_page *ret)
 {
 	const struct config  *cfg = s->a->cfg;
+	struct trouble       *trouble = &s->a->broker_trouble;
 	struct err            err = { 0 };
 	struct buf            body = { 0 };
 	struct http_exchange *x = rabbitmq_list(s->a->http, cfg, number, &err);
-	enum rabbitmq_answer  answer = talk(s, "list", x, &err, &body);
-	int                   r = answer == RABBITMQ_OK ? 0 : -EAGAIN;
+	int                   r = -EAGAIN;
 
-	if (r == 0 &&
-	    rabbitmq_page_decode(body.data, body.len, cfg->rabbitmq_queue_prefix, ret, &err) < 0) {
-		trouble_on(&s->a->broker_trouble, "list", "queues", 200, err.msg, -1);
-		r = -EAGAIN;
-	} else if (answer == RABBITMQ_REFUSED && number > 1) {
-		*ret = (struct rabbitmq_page){ .last = true }; /* the pages have become fewer */
-		r = 0;
-	} else if (answer == RABBITMQ_ABSENT || answer == RABBITMQ_REFUSED) {
-		trouble_on(&s->a->broker_trouble, "list", "queues", 404, s->why, -1);
+	switch (talk(s, "list", NULL, x, &err, &body)) {
+	case RABBITMQ_OK:
+		r = rabbitmq_page_decode(body.data, body.len, cfg->rabbitmq_queue_prefix, ret,
+					 &err);
+		if (r < 0)
+			trouble_on(trouble, "list", "queues", 200, err.msg, -1);
+		else
+			trouble_off(trouble);
+		break;
+	case RABBITMQ_ABSENT: /* most likely the virtual host */
+	case RABBITMQ_REFUSED:
+		r = number > 1 ? 0 : -EAGAIN; /* the pages have become fewer */
+		if (r == 0)
+			*ret = (struct rabbitmq_page){ .last = true };
+		else
+			trouble_on(trouble, "list", "queues", s->status, s->why, -1);
+		break;
+	case RABBITMQ_DENIED:
+	case RABBITMQ_TROUBLE: break; /* has been logged */
 	}
 	buf_fini(&body);
-	return r;
+	return r < 0 ? -EAGAIN : 0;
 }
 
-static bool was_refused(const struct sweep *s, const char *name)
+static bool has(const struct rabbitmq_page *p, const char *name)
 {
-	for (size_t i = 0; i < s->refused.count; i++)
-		if (strcmp(s->refused.names[i], name) == 0)
+	for (size_t i = 0; i < p->count; i++)
+		if (strcmp(p->names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -103,21 +116,48 @@ static int delete (struct sweep *s, const char *name)
 	struct err            err = { 0 };
 	struct buf            body = { 0 };
 	struct http_exchange *x = rabbitmq_delete(s->a->http, s->a->cfg, name, &err);
-	enum rabbitmq_answer  answer = talk(s, "delete", x, &err, &body);
+	enum rabbitmq_answer  answer = talk(s, "delete", name, x, &err, &body);
 
 	buf_fini(&body);
 	switch (answer) {
 	case RABBITMQ_OK:
-	case RABBITMQ_ABSENT:
+		trouble_off(&s->a->broker_trouble);
 		s->deleted++;
 		s->until_ms = now_ms() + BROKER_MS;
-		(void)told("queue", name, answer == RABBITMQ_OK ? FATE_DELETED : FATE_ABSENT);
+		(void)told("queue", name, FATE_DELETED);
 		return 1;
+	case RABBITMQ_ABSENT: (void)told("queue", name, FATE_ABSENT); return 1;
 	case RABBITMQ_REFUSED: note_refused(s, name); return 0;
 	case RABBITMQ_DENIED:
 	case RABBITMQ_TROUBLE: break;
 	}
 	return -EAGAIN;
+}
+
+/* Returns how many of the page went, or -EAGAIN. @before: what went just now, and should be gone.
+ */
+static int delete_page(struct sweep *s, const struct rabbitmq_page *page,
+		       const struct rabbitmq_page *before)
+{
+	int went = 0;
+
+	for (size_t i = 0; i < page->count; i++) {
+		const char *name = page->names[i];
+		int         r = 0;
+
+		if (has(&s->refused, name))
+			continue;
+		if (has(before, name)) {
+			(void)copy_str(s->why, sizeof(s->why), "it is still there"); /* fits */
+			note_refused(s, name);
+		} else {
+			r = delete (s, name);
+		}
+		if (r < 0)
+			return r;
+		went += r;
+	}
+	return went;
 }
 
 /*
@@ -126,25 +166,25 @@ static int delete (struct sweep *s, const char *name)
  */
 static int walk(struct sweep *s)
 {
-	struct rabbitmq_page page;
+	struct rabbitmq_page page, before = { .count = 0 };
 
 	s->refused.count = 0;
 	s->retry_after_ms = 0;
-	for (unsigned number = 1;;) {
-		int went = 0;
-
+	for (unsigned number = 1; number <= PAGES_MAX;) {
 		if (list(s, number, &page) < 0)
 			return -EAGAIN;
-		for (size_t i = 0; i < page.count; i++) {
-			int r = was_refused(s, page.names[i]) ? 0 : delete (s, page.names[i]);
-			if (r < 0)
-				return r;
-			went += r;
-		}
+		int went = delete_page(s, &page, &before);
+		if (went < 0)
+			return went;
 		if (!went && page.last)
 			return 0;
 		number += went ? 0 : 1;
+		before.count = 0;
+		if (went)
+			before = page;
 	}
+	trouble_on(&s->a->broker_trouble, "list", "queues", 200, "more pages than can be", -1);
+	return -EAGAIN;
 }
 
 /* One try; FATE_NONE: another one may help. */

@@ -118,12 +118,15 @@ enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, 
 static int take_name(const json_t *item, const char *prefix, struct rabbitmq_page *page,
 		     struct err *err)
 {
-	const char *name = json_string_value(json_object_get(item, "name"));
+	const json_t *string = json_object_get(item, "name");
+	const char   *name = json_string_value(string);
 
 	if (!name)
 		return err_set(err, EBADMSG, "a queue without a name");
 	if (strncmp(name, prefix, strlen(prefix)) != 0)
 		return 0;
+	if (strlen(name) != json_string_length(string))
+		return err_set(err, EBADMSG, "a queue's name with a NUL in it: %s", name);
 	if (page->count == ARRAY_SIZE(page->names))
 		return err_set(err, EBADMSG, "more queues than were asked for");
 	if (copy_str(page->names[page->count], sizeof(page->names[0]), name) < 0)
@@ -137,10 +140,10 @@ int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rab
 {
 	struct rabbitmq_page page = { .count = 0 };
 	json_error_t         je;
-	json_auto_t         *root = json_loadb(p ? p : "", n, JSON_REJECT_DUPLICATES, &je);
-	const json_t        *items = json_object_get(root, "items");
-	const json_t        *number = json_object_get(root, "page");
-	const json_t        *pages = json_object_get(root, "page_count");
+	json_auto_t *root = json_loadb(p ? p : "", n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+	const json_t *items = json_object_get(root, "items");
+	const json_t *number = json_object_get(root, "page");
+	const json_t *pages = json_object_get(root, "page_count");
 
 	if (!root)
 		return err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
