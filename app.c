@@ -132,10 +132,17 @@ void trouble_off(struct trouble *t)
 	t->attempt = 0;
 }
 
-void log_forbidden(const struct app *a, const struct k8s_request *q, const char *lost)
+void log_forbidden(struct app *a, const struct k8s_request *q, const char *lost)
 {
-	log_warn("permission missing", LS("verb", k8s_verb_name(q->verb)),
-		 LS("resource", k8s_resource_name(q->resource)),
-		 LS("api_group", k8s_resource_group(q->resource)), LS("namespace", a->cfg->ns),
-		 LS("without_it", lost));
+	_Static_assert((K8S_DELETE + 1) * (K8S_ACCESS_REVIEWS + 1) <= 64, "one bit for each");
+	uint64_t bit = UINT64_C(1) << ((unsigned)q->verb * (K8S_ACCESS_REVIEWS + 1) + q->resource);
+
+	if (a->forbidden_told & bit)
+		return;
+	a->forbidden_told |= bit;
+	/* without adoption all works, as long as the cleaner does */
+	LOG_(q->verb == K8S_PATCH ? LOG_INFO : LOG_WARN, "permission missing",
+	     LS("verb", k8s_verb_name(q->verb)), LS("resource", k8s_resource_name(q->resource)),
+	     LS("api_group", k8s_resource_group(q->resource)), LS("namespace", a->cfg->ns),
+	     LS("without_it", lost));
 }

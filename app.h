@@ -55,6 +55,7 @@ struct watch {
 	bool                  expired;                   /* the stream said 410 */
 	struct err            bad;                       /* why we cut the stream off */
 	unsigned              attempt;                   /* short-lived watches in a row */
+	unsigned              read_attempt;              /* reads refused in a row */
 	int64_t               started_ms;
 	int64_t               list_due_ms; /* next LIST of the Job; INT64_MAX: none is due */
 	int64_t               read_due_ms; /* next GET of it */
@@ -79,8 +80,7 @@ struct idle {
 	unsigned           look_attempt; /* last looks since the job was last active */
 	int64_t            look_due_ms;  /* a last look is not taken before this */
 	char               look_version[K8S_VERSION_SIZE]; /* of the Job as the last look read it */
-	bool               forbidden_told;
-	bool               pods_forbidden;   /* list of pods: 403; told once */
+	bool               pods_forbidden;                 /* list of pods: 403; told once */
 	int64_t            pending_since_ms; /* monotonic; the Job waits for a ready pod since */
 	bool               hold_told;
 	char               hold[K8S_HOLD_SIZE]; /* the value that was told */
@@ -104,6 +104,7 @@ struct app {
 	char                 self_uid[K8S_UID_SIZE]; /* of our own Job; "" = not known */
 	bool                 self_asked;
 	int64_t              clock_offset_ms; /* the API server's clock less ours */
+	uint64_t             forbidden_told;  /* a bit for each verb and resource */
 	struct trouble       api_trouble;
 	struct trouble       metrics_trouble;
 	struct trouble       broker_trouble;
@@ -178,7 +179,7 @@ void trouble_off(struct trouble *t);
 void k8s_trouble_on(struct trouble *t, const struct k8s_request *q, const struct k8s_result *r,
 		    int64_t next_ms);
 
-/* One line for a missing permission: verb, resource, namespace, what is lost without it. */
-void log_forbidden(const struct app *a, const struct k8s_request *q, const char *lost);
+/* One line, once, for a missing permission: verb, resource, namespace, what is lost without it. */
+void log_forbidden(struct app *a, const struct k8s_request *q, const char *lost);
 
 #endif

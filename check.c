@@ -181,7 +181,7 @@ static void check_broker(struct check *c)
 		const struct http_response *r = http_response(x);
 		struct rabbitmq_page        page;
 		if (rabbitmq_judge(r, words, sizeof(words)) != RABBITMQ_OK)
-			err_set(&err, EIO, "%ld %s", r->status, words);
+			err_set(&err, EIO, "%s (status %ld)", words, r->status);
 		else
 			(void)rabbitmq_page_decode(r->body.data, r->body.len,
 						   cfg->rabbitmq_queue_prefix, &page, &err);

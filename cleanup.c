@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 
 #include "app.h"
@@ -209,6 +210,8 @@ static int configure(struct config *cfg, const struct options *o)
 {
 	char host[256] = "";
 
+	log_setup(LOG_INFO, env("LOG_FORMAT") && strcmp(env("LOG_FORMAT"), "json") == 0 ? LOG_JSON
+											: LOG_TEXT);
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		host[0] = '\0'; /* then JOB_ID must be set, and the complaint says so */
 	if (config_load(cfg, env, host, complain, NULL) < 0)
@@ -234,6 +237,7 @@ int main(int argc, char **argv)
 	int status = parse_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core file may hold the token */
 	if (configure(&cfg, &options) < 0)
 		return EXIT_CONFIG;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {

@@ -269,17 +269,23 @@ static void complain_range(struct loader *l, const struct cfg_var *v, const char
 
 static void set_text(struct loader *l, const struct cfg_var *v, const char *value)
 {
-	char *dst = (char *)l->cfg + v->offset;
-	bool  bad = false;
+	char  *dst = (char *)l->cfg + v->offset;
+	size_t n = strlen(value);
+	bool   bad = false;
 
-	for (const char *p = value; *p; p++)
-		bad |= iscntrl((unsigned char)*p);
-	if (bad || copy_str(dst, v->size, value) < 0) {
+	while (v->kind == CFG_SECRET && n && (value[n - 1] == '\n' || value[n - 1] == '\r'))
+		n--; /* of a Secret that was made from a file */
+	for (size_t i = 0; i < n; i++)
+		bad |= iscntrl((unsigned char)value[i]);
+	if (bad || n >= v->size) {
 		char allowed[80];
 		(void)snprintf(allowed, sizeof(allowed),
 			       "want at most %zu characters, no control characters", v->size - 1);
 		complain(l, v->env, v->kind == CFG_SECRET ? "***" : value, allowed);
+		return;
 	}
+	memcpy(dst, value, n);
+	dst[n] = '\0';
 }
 
 static void set_name(struct loader *l, const struct cfg_var *v, const char *value)

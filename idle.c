@@ -126,13 +126,18 @@ static void unknown(struct app *a, const char *why)
 static void log_reading(struct app *a, enum reading reading, bool cleared)
 {
 	struct idle *i = &a->idle;
-	char         cpu[CPU_TEXT_SIZE], limit[CPU_TEXT_SIZE], check[32];
+	char         cpu[CPU_TEXT_SIZE], limit[CPU_TEXT_SIZE], check[32], samples[32];
+	bool         waits = i->count.count >= a->cfg->max_idle_count &&
+		     i->count.distinct < a->cfg->min_distinct_samples;
 
 	cpu_format(cpu, i->metrics.nanocores);
 	cpu_format(limit, a->cfg->threshold_nanocores);
 	(void)snprintf(check, sizeof(check), "%u/%u", i->count.count, a->cfg->max_idle_count);
+	(void)snprintf(samples, sizeof(samples), "%u/%u", i->count.distinct,
+		       a->cfg->min_distinct_samples);
 	if (reading == READING_IDLE)
-		log_info("idle check", LS("check", check), LS("cpu", cpu), LS("threshold", limit));
+		log_info("idle check", LS("check", check), LS("cpu", cpu), LS("threshold", limit),
+			 LIF(waits, LS("samples", samples))); /* what it still waits for */
 	else if (cleared || i->reading != READING_ACTIVE)
 		log_info("active", LS("check", check), LS("cpu", cpu), LS("threshold", limit));
 	else
@@ -191,9 +196,7 @@ static void metrics_failed(struct app *a, const struct k8s_request *q, const str
 			a->idle.check_ms += a->cfg->interval_ms;
 	}
 	if (r->answer == K8S_FORBIDDEN) {
-		if (!a->idle.forbidden_told)
-			log_forbidden(a, q, "no idle trigger");
-		a->idle.forbidden_told = true;
+		log_forbidden(a, q, "no idle trigger");
 		no_reading(a, "no permission to read metrics", at_ms);
 		return;
 	}

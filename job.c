@@ -15,8 +15,10 @@
 
 /* ---- The DELETE ---- */
 
-/* A precondition failed (a hold or a finish came between), or nobody knows what became of the
- * DELETE: reading tells. */
+/*
+ * A precondition failed (a hold or a finish came between), or nobody knows what became of the
+ * DELETE, or of the Job: reading tells.
+ */
 static void settle_by_reading(struct teardown *t, bool versioned_conflict)
 {
 	struct k8s_job job;
@@ -32,7 +34,9 @@ static void settle_by_reading(struct teardown *t, bool versioned_conflict)
 		if (t->trigger == TRIGGER_GONE && t->look_again)
 			target_returned(&t->a->target, &job); /* the event was wrong */
 		break;
-	case SIGHT_FORBIDDEN: t->job = FATE_FORBIDDEN; break;
+	case SIGHT_FORBIDDEN: /* gone: then the event that said so must do */
+		t->job = t->trigger == TRIGGER_GONE ? FATE_ABSENT : FATE_FORBIDDEN;
+		break;
 	case SIGHT_OUT_OF_TIME: t->job = FATE_LEFT; break;
 	}
 }
@@ -167,29 +171,63 @@ static int decode_pods(const struct k8s_request *q, const struct buf *b, void *r
 	return k8s_pods_decode(b->data, b->len, ret, err);
 }
 
+/*
+ * Whether pods that were just listed may be deleted: those of our uid always; those of a Job that
+ * we never saw (by name) only if a read, later than the list, says that no Job has the name.
+ */
+static bool are_orphans(struct teardown *t)
+{
+	struct k8s_job job;
+
+	if (target_seen(&t->a->target))
+		return true;
+	switch (look_at_job(t->a, &job)) {
+	case SIGHT_ABSENT: return true;
+	case SIGHT_OURS:
+	case SIGHT_NEWCOMER: t->look_again = true; break; /* late, but there after all */
+	case SIGHT_FORBIDDEN:
+	case SIGHT_OUT_OF_TIME: t->pods = FATE_LEFT; break;
+	}
+	return false;
+}
+
+/* Once over the pods; true if there are some that stay. */
+static bool look_at_pods(struct teardown *t, const struct k8s_request *q, int64_t act_ms)
+{
+	struct k8s_pods pods = { 0 };
+	size_t          staying = 0;
+	enum k8s_answer answer =
+		call_until_settled(t->a, q, "no wait for the job's pods", decode_pods, &pods);
+
+	if (answer == K8S_UNREACHABLE)
+		t->pods = FATE_LEFT;
+	else if (answer == K8S_OK)
+		staying = staying_pods(t, &pods, false);
+	if (staying && are_orphans(t))
+		(void)staying_pods(t, &pods, now_ms() >= act_ms);
+	k8s_pods_fini(&pods);
+	return staying > 0;
+}
+
 static void await_pods(struct teardown *t)
 {
-	char selector[K8S_UID_SIZE + sizeof("controller-uid=")];
-	(void)snprintf(selector, sizeof(selector), "controller-uid=%s", t->a->target.job.uid);
-
+	const struct app  *a = t->a;
+	bool               seen = target_seen(&a->target);
+	char               selector[K8S_NAME_SIZE + sizeof("controller-uid=")];
 	struct k8s_request q = { .verb = K8S_LIST,
 				 .resource = K8S_PODS,
 				 .label_selector = selector };
 	int64_t            act_ms = now_ms() + PODS_GRACE_MS, delay = POLL_FIRST_MS;
 
+	(void)snprintf(selector, sizeof(selector), "%s=%s", seen ? "controller-uid" : "job-name",
+		       seen ? a->target.job.uid : a->cfg->target_job);
 	/* without the right to look: Background takes them along */
-	t->pods = t->a->idle.pods_forbidden ? FATE_DELETED : FATE_NONE;
-	while (t->pods == FATE_NONE) {
-		struct k8s_pods pods = { 0 };
-		enum k8s_answer answer = call_until_settled(t->a, &q, "no wait for the job's pods",
-							    decode_pods, &pods);
-
-		if (answer == K8S_UNREACHABLE)
-			t->pods = FATE_LEFT;
-		else if (answer != K8S_OK || !staying_pods(t, &pods, now_ms() >= act_ms))
+	t->pods = a->idle.pods_forbidden ? FATE_DELETED : FATE_NONE;
+	while (t->pods == FATE_NONE && !t->look_again) {
+		if (!look_at_pods(t, &q, act_ms) && t->pods == FATE_NONE)
 			t->pods = FATE_DELETED;
-		k8s_pods_fini(&pods);
-		if (t->pods == FATE_NONE && !app_sleep(t->a, next_poll_ms(&delay)))
+		if (t->pods == FATE_NONE && !t->look_again &&
+		    !app_sleep(t->a, next_poll_ms(&delay)))
 			t->pods = FATE_LEFT;
 	}
 }
@@ -200,15 +238,13 @@ void delete_job(struct teardown *t)
 {
 	struct app *a = t->a;
 
-	if (!target_seen(&a->target)) {
+	if (!target_seen(&a->target))
 		t->job = FATE_ABSENT;
-		return;
-	}
-	if (t->trigger == TRIGGER_GONE)
+	else if (t->trigger == TRIGGER_GONE)
 		settle_by_reading(t, false); /* mostly it is: then there is nothing to delete */
-	if (t->trigger != TRIGGER_GONE || t->job == FATE_DELETING)
+	if (!t->look_again && (t->job == FATE_NONE || t->job == FATE_DELETING))
 		send_delete(
-			t); /* Background, even if somebody else deletes it, but orphans its pods */
+			t); /* also while somebody else's DELETE goes on, which may orphan pods */
 	if (t->look_again)
 		return;
 	a->step_ms = now_ms() + STEP_MS;

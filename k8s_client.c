@@ -238,6 +238,7 @@ static void result_words(const struct http_response *r, struct k8s_result *ret)
 	else
 		(void)snprintf(ret->words, sizeof(ret->words), "%.80s",
 			       r->body.len ? r->body.data : "no body");
+	trim_end(ret->words, "\r\n");
 }
 
 void k8s_judge(const struct k8s_request *q, const struct http_response *r, struct k8s_result *ret)

@@ -1,5 +1,6 @@
 #include "k8s_objects.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@ static int bad(struct err *err, const char *what)
 static json_t *parse(const char *p, size_t n, struct err *err)
 {
 	json_error_t je;
-	json_t      *root = json_loadb(p, n, JSON_REJECT_DUPLICATES, &je);
+	json_t      *root = json_loadb(p, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
 
 	if (!root) {
 		err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
@@ -67,10 +68,19 @@ static int need_str(const json_t *o, const char *key, char *dst, size_t size, st
 	return r < 0 ? r : dst[0] ? 0 : bad(err, key);
 }
 
+/* The string itself, or NULL: of another type, or with a NUL in it, and so not what it seems. */
+static const char *text_of(const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+	const char   *s = json_string_value(v);
+
+	return s && strlen(s) == json_string_length(v) ? s : NULL;
+}
+
 /* Words for people, or a value that is only compared: what is too long is cut. */
 static void get_words(const json_t *o, const char *key, char *dst, size_t size)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	const char *s = text_of(o, key);
 
 	(void)snprintf(dst, size, "%s", s ? s : "");
 }
@@ -100,7 +110,7 @@ static int get_bool(const json_t *o, const char *key, bool *ret, struct err *err
 /* A time that cannot be read is as good as none. */
 static int64_t get_time(const json_t *o, const char *key)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	const char *s = text_of(o, key);
 	int64_t     ms;
 
 	return s && rfc3339_parse(s, &ms) == 0 ? ms : -1;
@@ -122,7 +132,7 @@ static int need_token(const json_t *o, const char *key, char *dst, size_t size, 
 
 static bool has_text(const json_t *o, const char *key, const char *value)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	const char *s = text_of(o, key);
 
 	return s && strcmp(s, value) == 0;
 }
@@ -146,7 +156,7 @@ static int job_selector(const json_t *spec, struct k8s_job *j, struct err *err)
 	if (r < 0)
 		return r;
 	json_object_foreach(labels, key, value) {
-		const char *v = json_string_value(value);
+		const char *v = text_of(labels, key);
 		if (r == 0 && (!v || strpbrk(key, ",=!()") || strpbrk(v, ",=!()")))
 			r = -EBADMSG;
 		if (r == 0)
@@ -553,12 +563,15 @@ char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const c
 }
 
 char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
-		    const char *message, bool warning, int64_t unix_ms)
+		    const char *message, bool warning, int64_t cause, int64_t unix_ms)
 {
 	char at[RFC3339_SIZE], name[K8S_NAME_SIZE];
 
 	rfc3339_format(at, unix_ms, false);
-	(void)snprintf(name, sizeof(name), "%.63s.%llx", job_name, (unsigned long long)unix_ms);
+	(void)snprintf(name, sizeof(name), "%.63s.%.8s.%s.%llx", job_name,
+		       job_uid[0] ? job_uid : "0", reason, (unsigned long long)cause);
+	for (char *p = name; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
 	return dump(json_pack(
 		"{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s*}, s:s, s:s, s:s,"
 		" s:{s:s}, s:s, s:s, s:i}",

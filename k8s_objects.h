@@ -127,13 +127,15 @@ char *k8s_delete_options_new(const char *uid, const char *version, bool no_grace
 char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const char *job_uid);
 
 /*
- * core/v1 Event on the Job. Its name is made of the Job's and the time, so that a repeat of the
- * same POST (libcurl's, when a kept connection breaks) is a 409 and no second Event.
+ * core/v1 Event on the Job. Its name is made of the Job's, the reason and @cause, so that a repeat
+ * is a 409 and no second Event: of the same POST (libcurl's, when a kept connection breaks), and by
+ * a cleaner that was started again.
+ * @cause    any number that stands for what was seen, such as when
  * @job_uid  "" = not known
  * @warning  type Warning instead of Normal
  */
 char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
-		    const char *message, bool warning, int64_t unix_ms);
+		    const char *message, bool warning, int64_t cause, int64_t unix_ms);
 
 /* SelfSubjectAccessReview: may we do this in namespace @ns? @name "": to any object. */
 char *k8s_review_new(const char *ns, const char *verb, const char *group, const char *resource,

@@ -82,8 +82,9 @@ static void put_escaped(struct line *l, const char *str)
 		if (*s == '"' || *s == '\\') {
 			(void)snprintf(esc, sizeof(esc), "\\%c", *s);
 			put_str(l, esc);
-		} else if (*s < 0x20 || *s == 0x7f) {
-			(void)snprintf(esc, sizeof(esc), "\\u%04x", *s);
+		} else if (*s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0)) {
+			(void)snprintf(esc, sizeof(esc), "\\u%04x",
+				       n == 2 ? s[1] : *s); /* C0, C1 */
 			put_str(l, esc);
 		} else {
 			put(l, (const char *)s, n);

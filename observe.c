@@ -18,7 +18,8 @@ static void note_change(const struct app *a, enum target_state before)
 	if (t->state != before)
 		log_info("job state", LS("job", a->cfg->target_job),
 			 LS("from", target_state_name(before)),
-			 LS("to", target_state_name(t->state)), LS("uid", t->job.uid));
+			 LS("to", target_state_name(t->state)),
+			 LS(t->state == TARGET_NEWCOMER ? "our_uid" : "uid", t->job.uid));
 }
 
 static void saw_job(struct app *a, const struct k8s_job *job)
@@ -101,6 +102,7 @@ int observe_read_job(struct app *a, struct k8s_job *ret_job)
 	if (r.answer == K8S_OK || r.answer == K8S_ABSENT) {
 		trouble_off(&a->api_trouble);
 		a->watch.read_due_ms = next_read_ms(a);
+		a->watch.read_attempt = 0;
 	}
 	if (r.answer == K8S_OK) {
 		saw_job(a, &job);
@@ -108,6 +110,10 @@ int observe_read_job(struct app *a, struct k8s_job *ret_job)
 	} else if (r.answer == K8S_ABSENT) {
 		saw_no_job(a);
 		status = -ENOENT;
+	} else if (r.answer == K8S_FORBIDDEN) {
+		log_forbidden(a, &q, "the Job cannot be read, and no idle job is torn down");
+		a->watch.read_due_ms = now_ms() + retry_wait_ms(&a->watch.read_attempt, &r);
+		status = -EAGAIN;
 	} else {
 		read_failed(a, &q, &r);
 		status = -EAGAIN;
@@ -287,8 +293,10 @@ static void adopt(struct app *a)
 	struct k8s_job     job;
 	struct k8s_result  r;
 
-	if (observe_read_job(a, &job) < 0 || a->target.state != TARGET_LIVE)
+	if (observe_read_job(a, &job) < 0 || a->target.state != TARGET_LIVE) {
+		service_later(a, &(struct k8s_result){ 0 });
 		return;
+	}
 	AUTO_FREE char *body = k8s_owner_patch_new(a->service.uid, job.name, job.uid);
 	q.body = body;
 	if (!body || app_call(a, &q, &r) < 0)
@@ -297,9 +305,7 @@ static void adopt(struct app *a)
 		log_info("service adopted", LS("service", q.name), LS("owner", job.name));
 		a->service.settled = true;
 	} else if (r.answer == K8S_FORBIDDEN) {
-		log_info("permission missing", LS("verb", "patch"), LS("resource", "services"),
-			 LS("namespace", a->cfg->ns),
-			 LS("without_it", "the Service is not adopted"));
+		log_forbidden(a, &q, "the Service is not adopted");
 		a->service.settled = true;
 	} else {
 		log_debug("service not adopted yet", LI("status", r.status), LS("error", r.words));

@@ -93,6 +93,7 @@ static void words_of(const struct buf *body, char *words, size_t size)
 	const char  *reason = json_string_value(json_object_get(root, "reason"));
 
 	(void)snprintf(words, size, "%.200s", reason ? reason : body->len ? body->data : "no body");
+	trim_end(words, "\r\n");
 }
 
 enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, size_t size)

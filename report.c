@@ -71,10 +71,11 @@ static const char *event_reason(enum trigger t)
 }
 
 /* Records an Event on the Job. Best effort: one try, which must not hold the teardown up. */
-static void record_event(struct app *a, const char *reason, const char *words, bool warning)
+static void record_event(struct app *a, const char *reason, const char *words, bool warning,
+			 int64_t cause)
 {
 	AUTO_FREE char    *body = k8s_event_new(a->cfg->ns, a->cfg->target_job, a->target.job.uid,
-						reason, words, warning, wall_ms());
+						reason, words, warning, cause, wall_ms());
 	struct k8s_request q = {
 		.verb = K8S_CREATE, .resource = K8S_EVENTS, .body = body, .total_ms = EVENT_MS
 	};
@@ -92,9 +93,12 @@ static void record_event(struct app *a, const char *reason, const char *words, b
 void report_event(struct app *a, enum trigger t, const char *words)
 {
 	const char *reason = event_reason(t);
+	int64_t     cause = t == TRIGGER_IDLE      ? a->idle.count.first_ms
+			    : t == TRIGGER_PENDING ? a->idle.pending_since_ms
+						   : a->target.job.finished_ms;
 
 	if (reason)
-		record_event(a, reason, words, false);
+		record_event(a, reason, words, false, cause);
 }
 
 static void put_left(struct buf *b, const char *what, const char *name, enum fate f)
@@ -117,7 +121,7 @@ void report_incomplete(const struct teardown *t)
 	if (!a->signals && now_ms() + EVENT_MS > a->give_up_ms)
 		a->give_up_ms = now_ms() + EVENT_MS; /* out of time, but for telling so */
 	if (words.len)
-		record_event(a, "CleanupIncomplete", words.data, true);
+		record_event(a, "CleanupIncomplete", words.data, true, t->start_ms);
 	buf_fini(&words);
 }
 
@@ -125,11 +129,12 @@ void report_incomplete(const struct teardown *t)
 static char *summary_json(const struct teardown *t, int64_t ms)
 {
 	bool         queues_left = fate_is_left(t->queues);
-	json_auto_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:s*}", "trigger",
+	json_auto_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:s*, s:s*}", "trigger",
 				   trigger_name(t->trigger), "job", fate_name(t->job), "service",
 				   fate_name(t->service), "queues", fate_name(t->queues), "self",
 				   fate_name(t->self), "seconds", (double)ms / 1000, "queue_prefix",
-				   queues_left ? t->a->cfg->rabbitmq_queue_prefix : NULL);
+				   queues_left ? t->a->cfg->rabbitmq_queue_prefix : NULL, "pods",
+				   fate_is_left(t->pods) ? fate_name(t->pods) : NULL);
 
 	return o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 }
@@ -154,7 +159,9 @@ void report_summary(const struct teardown *t)
 	(void)snprintf(seconds, sizeof(seconds), "%lld.%03d", (long long)(ms / 1000),
 		       (int)(ms % 1000));
 	LOG_(teardown_is_complete(t) ? LOG_INFO : LOG_ERROR,
-	     teardown_is_complete(t) ? "torn down" : "teardown incomplete",
+	     !teardown_is_complete(t)     ? "teardown incomplete"
+	     : t->trigger == TRIGGER_NONE ? "nothing torn down"
+					  : "torn down",
 	     LS("trigger", trigger_name(t->trigger)), LS("job", fate_name(t->job)),
 	     LIF(fate_is_left(t->pods), LS("pods", fate_name(t->pods))),
 	     LS("service", fate_name(t->service)), LS("queues", fate_name(t->queues)),

@@ -131,7 +131,7 @@ static enum outcome dry_run(const struct teardown *t)
 {
 	const struct config *cfg = t->a->cfg;
 
-	if (target_seen(&t->a->target))
+	if (target_seen(&t->a->target) && t->trigger != TRIGGER_GONE)
 		log_info("dry run: would delete", LS("job", cfg->target_job),
 			 LS("uid", t->a->target.job.uid));
 	log_info("dry run: would delete", LS("service", cfg->target_service));

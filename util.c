@@ -75,8 +75,8 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 
 void buf_trim(struct buf *b, const char *set)
 {
-	while (b->len && b->data[b->len - 1] && strchr(set, b->data[b->len - 1]))
-		b->data[--b->len] = '\0';
+	if (b->len && strlen(b->data) == b->len) /* a NUL in it: then it is no text */
+		b->len = trim_end(b->data, set);
 }
 
 void buf_reset(struct buf *b)
@@ -323,6 +323,15 @@ int copy_str(char *dst, size_t size, const char *s)
 		return -ENAMETOOLONG;
 	memcpy(dst, s, n + 1);
 	return 0;
+}
+
+size_t trim_end(char *s, const char *set)
+{
+	size_t n = strlen(s);
+
+	while (n && strchr(set, s[n - 1]))
+		s[--n] = '\0';
+	return n;
 }
 
 void wipe(void *p, size_t n)

@@ -59,7 +59,7 @@ struct buf {
 /* Returns 0, -EFBIG if @b would pass its limit, -ENOMEM; on failure @b is as it was. */
 int  buf_append(struct buf *b, const void *p, size_t n);
 int  buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_trim(struct buf *b, const char *set); /* takes bytes of @set off the end */
+void buf_trim(struct buf *b, const char *set); /* as trim_end() */
 void buf_reset(struct buf *b);                 /* forgets the data, keeps the memory */
 void buf_fini(struct buf *b);                  /* frees; @b may be used again with the same limit */
 
@@ -114,6 +114,9 @@ bool is_rfc1123_name(const char *s, size_t max);
 
 /* Copies @s whole. Returns 0, or -ENAMETOOLONG and leaves @dst alone: names are never cut. */
 int copy_str(char *dst, size_t size, const char *s);
+
+/* Takes bytes of @set off the end of @s; returns how many are left. */
+size_t trim_end(char *s, const char *set);
 
 /* Overwrites memory in a way that the compiler keeps; for secrets. */
 void wipe(void *p, size_t n);

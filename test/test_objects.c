@@ -448,10 +448,10 @@ static void bodies(void **state)
 			    "{\"metadata\":{\"uid\":\"s\",\"ownerReferences\":[{\"apiVersion\":"
 			    "\"batch/v1\",\"kind\":\"Job\",\"name\":\"j\",\"uid\":\"u\"}]}}");
 	free(patch);
-	char *event = k8s_event_new("ns", "j", "u", "CleanupIdle", "CPU \"2m\"", false, 0);
+	char *event = k8s_event_new("ns", "j", "u", "CleanupIdle", "CPU \"2m\"", false, 10, 0);
 	assert_non_null(strstr(event, "\"message\":\"CPU \\\"2m\\\"\""));
 	assert_non_null(strstr(event, "\"firstTimestamp\":\"1970-01-01T00:00:00Z\""));
-	assert_non_null(strstr(event, "\"name\":\"j.0\""));
+	assert_non_null(strstr(event, "\"name\":\"j.u.cleanupidle.a\""));
 	free(event);
 }
 

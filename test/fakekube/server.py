@@ -102,7 +102,8 @@ class Connection:
 
     def reset(self):
         sock = self.writer.get_extra_info("socket")
-        reset_on_close(sock)
+        if sock is not None:        # else the client has closed it by now
+            reset_on_close(sock)
         self.writer.transport.abort()
 
     async def close(self):
