@@ -35,7 +35,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz check test demo asan fuzz libcurl static \
+.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz check test demo timeline asan fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -157,7 +157,7 @@ lint: deps-lint fmt-check
 	@! grep -nE '\b($(BANNED))[ ]?\(' *.[ch] || { echo 'lint: banned call'; exit 1; }
 	@awk -f test/length.awk *.[ch] $(C_TEST)
 	@for f in static/*.sh test/*.sh .ci/run; do bash -n $$f || exit 1; done
-	PYTHONPYCACHEPREFIX=build/pycache $(PY) -m py_compile $$(find test -name '*.py')
+	PYTHONPYCACHEPREFIX=build/pycache $(PY) -m py_compile $$(find test docs -name '*.py')
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --inline-suppr \
 		--std=c11 --suppress=missingIncludeSystem -D_GNU_SOURCE -DVERSION='""' $(SRCS)
 	@mkdir -p build
@@ -169,6 +169,11 @@ fmt:
 	clang-format -i *.[ch] $(C_TEST)
 fmt-check:
 	clang-format --dry-run -Werror *.[ch] $(C_TEST)
+
+# The README's picture, from the log of a run that it makes.
+timeline: deps-demo all
+	$(PY) docs/timeline.py $(B)/$(PROG) > $(B)/timeline.svg
+	mv $(B)/timeline.svg docs/timeline.svg
 
 # The README's table of settings, from the table that parses them.
 readme: all
