@@ -80,7 +80,8 @@ struct idle {
 	unsigned           look_attempt; /* last looks since the job was last active */
 	int64_t            look_due_ms;  /* a last look is not taken before this */
 	char               look_version[K8S_VERSION_SIZE]; /* of the Job as the last look read it */
-	bool               pods_forbidden;                 /* list of pods: 403; told once */
+	int64_t            acting_ms; /* first DELETE since it was last active or held; 0 = none */
+	bool               pods_forbidden;   /* list of pods: 403; told once */
 	int64_t            pending_since_ms; /* monotonic; the Job waits for a ready pod since */
 	bool               hold_told;
 	char               hold[K8S_HOLD_SIZE]; /* the value that was told */

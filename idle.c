@@ -22,6 +22,7 @@ static void hold_run(struct app *a)
 	if (hold_holds(h)) {
 		idle_count_clear(&i->count);
 		i->reading = READING_UNKNOWN;
+		i->acting_ms = 0;
 		if (told)
 			return;
 		i->hold_told = true;
@@ -168,8 +169,10 @@ static void take_reading(struct app *a, int64_t date_ms, int64_t at_ms)
 		reading = READING_UNKNOWN;
 		why = "start-up grace";
 	}
-	if (reading == READING_ACTIVE)
+	if (reading == READING_ACTIVE) {
 		i->look_attempt = 0;
+		i->acting_ms = 0;
+	}
 	bool cleared = idle_count_add(&i->count, reading, i->metrics.oldest_ms, at_ms,
 				      a->cfg->interval_ms);
 	if (reading == READING_UNKNOWN) {

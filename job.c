@@ -17,9 +17,9 @@
 
 /*
  * A precondition failed (a hold or a finish came between), or nobody knows what became of the
- * DELETE, or of the Job: reading tells.
+ * DELETE, or of the Job: reading tells. @decide_anew: if it lives on, look at it again.
  */
-static void settle_by_reading(struct teardown *t, bool versioned_conflict)
+static void settle_by_reading(struct teardown *t, bool decide_anew)
 {
 	struct k8s_job job;
 
@@ -30,7 +30,7 @@ static void settle_by_reading(struct teardown *t, bool versioned_conflict)
 		if (job.deleting)
 			t->job = FATE_DELETING;
 		else
-			t->look_again = versioned_conflict || t->trigger == TRIGGER_GONE;
+			t->look_again = decide_anew || t->trigger == TRIGGER_GONE;
 		if (t->trigger == TRIGGER_GONE && t->look_again)
 			target_returned(&t->a->target, &job); /* the event was wrong */
 		break;
@@ -64,7 +64,7 @@ static void take_delete_answer(struct teardown *t, const struct k8s_request *q,
 	case K8S_UNREACHABLE:
 	case K8S_TROUBLE:
 		if (pause_after(t->a, attempt, q, r))
-			settle_by_reading(t, false);
+			settle_by_reading(t, versioned); /* idle a while ago is not idle now */
 		else
 			t->job = FATE_LEFT;
 		break;

@@ -231,6 +231,17 @@ enum outcome teardown_none(struct app *a)
 		.a = a, .trigger = TRIGGER_NONE, .start_ms = now_ms(), .job = FATE_NEWCOMER });
 }
 
+/* Since when it is torn down: an idle Job is looked at anew for each DELETE, which does not count.
+ */
+static int64_t since_ms(struct app *a, enum trigger trigger)
+{
+	if (trigger != TRIGGER_IDLE && trigger != TRIGGER_PENDING)
+		return now_ms();
+	if (!a->idle.acting_ms)
+		a->idle.acting_ms = now_ms();
+	return a->idle.acting_ms;
+}
+
 enum outcome teardown_run(struct app *a, enum trigger trigger)
 {
 	struct teardown t = { .a = a, .trigger = trigger, .start_ms = now_ms() };
@@ -242,7 +253,7 @@ enum outcome teardown_run(struct app *a, enum trigger trigger)
 		 LS("uid", a->target.job.uid), LS("why", words));
 	if (a->cfg->dry_run)
 		return dry_run(&t);
-	a->give_up_ms = now_ms() + a->cfg->teardown_timeout_ms;
+	a->give_up_ms = since_ms(a, trigger) + a->cfg->teardown_timeout_ms;
 	report_event(a, trigger, words);
 	enum outcome o = run_steps(&t);
 	a->give_up_ms = INT64_MAX;

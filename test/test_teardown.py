@@ -232,6 +232,29 @@ RETRIED = {
 }
 
 
+def test_a_job_that_became_busy_while_its_delete_failed_is_not_deleted(world):
+    """The decision is of before; each DELETE of an idle job rests on a look of its own."""
+    world.pair(cpu="2m")
+    world.kube.fault(faults.unavailable(), verb="delete", resource="jobs", name=JOB)
+    world.kube.before(lambda kube, request: kube.set_cpu(JOB, ACTIVE), verb="delete",
+                      resource="jobs", name=JOB)
+    cleaner = world.run()
+    cleaner.wait_log(msg="active")
+    checks = len(world.checks())
+    world.kube.wait_request(verb="list", resource="pods", group="metrics.k8s.io",
+                            count=checks + 20)
+    assert [r.status for r in world.requests(verb="delete")] == [503]
+
+
+def test_an_idle_job_whose_delete_fails_for_ever_is_given_up(world):
+    world.pair(cpu="2m")
+    world.kube.fault(faults.unavailable(), verb="delete", resource="jobs", name=JOB, times=None)
+    cleaner = world.run(TEARDOWN_TIMEOUT_SECONDS="3")
+    assert cleaner.wait() == 1
+    assert world.summary()["job"] == "left"
+    assert world.left() >= {JOB, SERVICE, SELF}
+
+
 @pytest.mark.parametrize("failure", RETRIED.values(), ids=RETRIED.keys())
 @pytest.mark.parametrize("what", ["jobs", "services"])
 def test_what_may_pass_is_tried_again(world, what, failure):
