@@ -3,6 +3,8 @@
 # make asan      all tests with ASan and UBSan       make lint        ban list, analysers, format
 # make static    static-PIE for the image            make image       image (docker or buildah)
 # make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
+# make fuzz      libFuzzer on the parsers            make timeline    draw the README's picture
+# make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
 # make deps      install what the tests need         make clean       remove build/
 # Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
 # lint, static and image-test, as root or with sudo.
@@ -35,7 +37,8 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz check test demo timeline asan fuzz libcurl static \
+.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test demo \
+        timeline asan e2e control-plane fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -79,6 +82,8 @@ deps-lint:
 	$(call install,$(LINT_DEPS))
 deps-fuzz:
 	$(call install,$(FUZZ_DEPS))
+deps-e2e:
+	$(call install,$(E2E_DEPS))
 deps-image:
 	$(call install,$(IMAGE_DEPS))
 
@@ -105,6 +110,18 @@ asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
 asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
 	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest $(PYTEST_ARGS) test
+
+# The main scenarios against a real control plane: KUBEBUILDER_ASSETS, or kubectl's current context.
+# make control-plane builds one (Kubernetes 1.20) from Debian 12's source package: 8 minutes of CPU.
+E2E_DEPS := golang-go jq rsync make dpkg-dev
+
+e2e: export KUBEBUILDER_ASSETS ?= $(if $(wildcard build/control-plane/stamp),build/control-plane)
+e2e: deps
+	$(MAKE) all
+	CLEANUP_BIN=$(abspath $(B)/$(PROG)) PYTHONPATH=test $(PY) -m e2e $(E2E_ARGS)
+
+control-plane: deps-e2e
+	test/e2e/control-plane.sh build/control-plane
 
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
@@ -156,7 +173,7 @@ C_TEST  = $(wildcard test/*.[ch])
 lint: deps-lint fmt-check
 	@! grep -nE '\b($(BANNED))[ ]?\(' *.[ch] || { echo 'lint: banned call'; exit 1; }
 	@awk -f test/length.awk *.[ch] $(C_TEST)
-	@for f in static/*.sh test/*.sh .ci/run; do bash -n $$f || exit 1; done
+	@for f in static/*.sh test/*.sh test/*/*.sh .ci/run; do bash -n $$f || exit 1; done
 	PYTHONPYCACHEPREFIX=build/pycache $(PY) -m py_compile $$(find test docs -name '*.py')
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --inline-suppr \
 		--std=c11 --suppress=missingIncludeSystem -D_GNU_SOURCE -DVERSION='""' $(SRCS)

@@ -27,7 +27,7 @@ def random_suffix():
 # ---- managedFields ----
 
 def _list_key(element, name):
-    keys = {"containers": ["name"], "ports": ["containerPort", "protocol"],
+    keys = {"containers": ["name"], "env": ["name"], "ports": ["containerPort", "protocol"],
             "ownerReferences": ["uid"], "podIPs": ["ip"]}[name]
     if name == "ports" and "port" in element:
         keys = ["port", "protocol"]

@@ -1,0 +1,74 @@
+"""The stage on test/fakekube. What a real cluster's own programs would do, the fake does."""
+import pathlib
+
+from fakekube import FakeKube
+from manifests import required_rules
+
+from .api import Api, Namespace
+
+
+class FakeBackend:
+    """A new FakeKube for each scenario."""
+    name = "fakekube"
+
+    def cluster(self, directory):
+        return FakeCluster(directory)
+
+    def close(self):
+        """Nothing outlives a scenario."""
+
+
+class FakeCluster:
+    controllers = True      # something ends pods that have no Job any more
+
+    def __init__(self, directory):
+        self.kube = FakeKube(dir=pathlib.Path(directory) / "kube").start()
+        self.kube.set_rules(required_rules())
+        api = Api(self.kube.url, cafile=str(self.kube.service_account_dir / "ca.crt"),
+                  token=self.kube.admin_token)
+        self.ns = Namespace(api, self.kube.namespace)
+        self.metrics = self.kube.metrics
+
+    def lacks(self, _what):
+        """Why something is not to be had here; None: it is."""
+        return None
+
+    def env(self):
+        return self.kube.env()
+
+    def secrets(self):
+        return [self.kube.token]
+
+    def write_token(self, token=None):
+        """None: the good one."""
+        self.kube.write_service_account(**({} if token is None else {"token": token}))
+
+    def set_rules(self, rules):
+        self.kube.set_rules(rules)
+
+    def create_job(self, manifest, phase):
+        """As the API server and the job controller do; its pod is in this phase."""
+        self.kube.controllers = False
+        job = self.ns.create(manifest)
+        self.kube.start_job(job["metadata"]["name"], phase)
+        self.kube.controllers = True
+        return job
+
+    def set_pod(self, pod, phase, waiting=None):
+        names = [c["name"] for c in pod["spec"]["containers"]]
+        self.kube.set_pod(pod["metadata"]["name"], phase,
+                          {name: waiting for name in names} if waiting else None)
+
+    def finish(self, name, success):
+        (self.kube.complete_job if success else self.kube.fail_job)(name)
+
+    def stop_controllers(self):
+        self.kube.controllers = False
+
+    def restart_api(self, while_down):
+        self.kube.refuse_connections(reset_open=True)
+        while_down()
+        self.kube.allow_connections()
+
+    def close(self):
+        self.kube.stop()
