@@ -58,7 +58,7 @@ $(B)/%.o: %.c Makefile
 BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev
 DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
 TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-pytest-xdist python3-yaml \
-               faketime
+               faketime rabbitmq-server python3-pika
 STATIC_DEPS := $(BUILD_DEPS) dpkg-dev libc-ares-dev
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
@@ -89,7 +89,7 @@ deps-image:
 
 # ---- Tests: the scenarios wait more than they work, so several run at a time ----
 
-PYTEST_ARGS ?= -q -n 4
+PYTEST_ARGS ?= -q -n 4 --dist loadgroup
 
 check: $(TESTS)
 	@bad=0; for t in $^; do echo "== $$t"; $$t || bad=1; done; exit $$bad

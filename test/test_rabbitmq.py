@@ -1,0 +1,632 @@
+"""The queue step against a real RabbitMQ, through a proxy that notes requests and makes faults."""
+import base64
+import itertools
+import os
+import pathlib
+import time
+import urllib.parse
+
+import pytest
+
+import cleaner as cleaner_module
+from broker import Broker, missing_packages, quote
+from cleaner import BINARY, ROOT
+from conftest import JOB, JOB_ID, SELF, SERVICE
+from fakekube.pki import Authority, default_pki
+from faultproxy import FaultProxy, answer, cut, huge, lose, never, reset, slow
+
+pytestmark = pytest.mark.xdist_group("broker")  # one broker, whatever -n says
+
+PREFIX = f"grpc-job-{JOB_ID}-"
+SECRET = "open-sesame"      # the part of the password that looks the same in every notation
+USER, PASSWORD = "cleaner", f"pä:ß {SECRET} w'o\"r\\d$"
+LOGIN = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+FAST = 20       # the program's clock: its 60 s for the broker are 3 s,
+BRISK = 5       # or only its first pause of 0.5 s is shorter
+BROKER_SECONDS, ANSWER_SECONDS = 60, 10
+HEADROOM = 25   # of the program's seconds, for a busy machine
+MANY_REQUESTS = 200     # more in 60 s is a hot loop
+MISSING = {"MISSING_JOB_TIMEOUT_SECONDS": "0.2"}    # the job went before the program came
+
+# A slash, a space and everything that means something in a URL or a regular expression.
+ODD = "a/b c%2F%#?+&=\"'\\<ä>;@:,[x]{y}|^~*$(.)!"
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    missing = missing_packages()
+    if missing:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("a real broker is needed: apt-get install " + " ".join(missing))
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    authority = Authority(directory / f"broker-ca-{os.getpid()}", "the broker's CA")
+    certificate = authority.issue(("IP:127.0.0.1",))
+    with Broker.shared(directory, authority, certificate,
+                       lambda fresh: fresh.add_user(USER, PASSWORD)) as started:
+        yield started
+
+
+class Rabbit:
+    """One virtual host of the broker, a user with the least rights on it, and the proxy."""
+
+    numbers = itertools.count(os.getpid() * 1000)     # other processes have other ones
+
+    def __init__(self, world, broker, proxy, vhost=None):
+        self.world, self.broker, self.proxy = world, broker, proxy
+        self.vhost = vhost or f"v{next(self.numbers)}"
+        broker.add_vhost(self.vhost)
+        broker.allow(USER, self.vhost, configure="^grpc-job-")
+
+    def env(self, **changes):
+        return {"RABBITMQ_URL": self.proxy.url, "RABBITMQ_USER": USER,
+                "RABBITMQ_PASSWORD": PASSWORD, "RABBITMQ_VHOST": self.vhost, **changes}
+
+    def ours(self, *ends):
+        """Declares queues of our job: the prefix and these ends."""
+        names = [PREFIX + end for end in ends or ("a", "b")]
+        self.broker.declare(self.vhost, *names)
+        return names
+
+    def queues(self):
+        return self.broker.queues(self.vhost)
+
+    def run(self, *args, **changes):
+        """The cleaner beside what there is in the world."""
+        return self.world.run(*args, **self.env(**changes))
+
+    def teardown(self, *args, **changes):
+        """The cleaner, which finds its Job completed."""
+        self.world.pair()
+        self.world.kube.complete_job(JOB)
+        return self.run(*args, **changes)
+
+    def targets(self, method=None):
+        return [r.path for r in self.proxy.requests if method in (None, r.method)]
+
+    def deleted_by_name(self):
+        """The queues that were asked to be deleted, as they are called."""
+        start = f"/api/queues/{quote(self.vhost)}/"
+        paths = self.targets("DELETE")
+        assert all(path.startswith(start) for path in paths), paths
+        return [urllib.parse.unquote(path[len(start):]) for path in paths]
+
+    def assert_no_password_is_told(self):
+        told = [c.text() for c in self.world.cleaners] + [self.world.termination_log.read_text()]
+        assert not any(secret in text for secret in (SECRET, LOGIN) for text in told)
+
+
+@pytest.fixture
+def rabbit(world, broker, request):
+    """Parametrized (indirect), the virtual host's name."""
+    with FaultProxy(broker.port) as proxy:
+        rabbit = Rabbit(world, broker, proxy, getattr(request, "param", None))
+        yield rabbit
+        rabbit.assert_no_password_is_told()
+
+
+def assert_left(rabbit, cleaner, outcome="left", prefix=PREFIX):
+    """Exit 1, the summary and the termination log name the prefix, and Kubernetes starts us
+    again; all else is gone."""
+    assert cleaner.wait() == 1
+    summary = rabbit.world.summary()
+    assert (summary["queues"], summary["queue_prefix"]) == (outcome, prefix)
+    assert (summary["job"], summary["service"]) == ("deleted", "deleted")
+    step, last = cleaner.log(msg="queues")[-1], cleaner.lines[-1]
+    assert (step["prefix"], step["outcome"], step["level"]) == (prefix, outcome, "warn")
+    assert (last["queue_prefix"], last["queues"], last["level"]) == (prefix, outcome, "error")
+    assert rabbit.world.left() - {"pod"} == {SELF}
+
+
+def assert_done(rabbit, cleaner, outcome="deleted"):
+    assert cleaner.wait() == 0
+    assert rabbit.world.summary()["queues"] == outcome
+    assert "queue_prefix" not in rabbit.world.summary()
+    assert not {name for name in rabbit.queues() if name.startswith(PREFIX)}
+    rabbit.world.wait_gone()
+
+
+# ---- Which queues ----
+
+def test_the_jobs_queues_go_and_others_stay(rabbit):
+    """Whatever holds them: messages, consumers, a quorum."""
+    others = {f"grpc-job-{JOB_ID}0-a", f"grpc-job-{JOB_ID}", f"x-{PREFIX}a", PREFIX.upper() + "a",
+              PREFIX[:-1] + "Xa", "unrelated"}
+    rabbit.broker.declare(rabbit.vhost, *others)
+    names = rabbit.ours("empty", "consumed", "", ODD)
+    rabbit.broker.declare(rabbit.vhost, PREFIX + "quorum", queue_type="quorum")
+    names.append(PREFIX + "quorum")
+    for name in names:
+        rabbit.broker.publish(rabbit.vhost, name)
+    with rabbit.broker.channel(rabbit.vhost) as channel:
+        channel.basic_consume(PREFIX + "consumed", lambda *message: None)
+        cleaner = rabbit.teardown()
+        assert cleaner.wait() == 0
+    assert rabbit.queues() == others
+    assert {line["name"] for line in cleaner.log(msg="queue", outcome="deleted")} == set(names)
+    assert [(e["prefix"], e["outcome"], e["count"]) for e in cleaner.log(msg="queues")] == [
+        (PREFIX, "deleted", len(names))]
+    assert rabbit.world.summary()["queues"] == "deleted"
+    rabbit.world.wait_gone()
+
+
+@pytest.mark.parametrize("rabbit", [ODD, "/"], ids=["odd", "default"], indirect=True)
+def test_virtual_hosts(rabbit):
+    """Of any name; "/" is the default of RABBITMQ_VHOST."""
+    rabbit.ours("a", ODD)
+    vhost = None if rabbit.vhost == "/" else rabbit.vhost
+    assert_done(rabbit, rabbit.teardown(RABBITMQ_VHOST=vhost))
+
+
+def test_a_prefix_is_taken_literally(rabbit):
+    prefix, others = "a.b*c-", {"aXb*c-1", "abbc-1", "a.b*c", "xa.b*c-1", "A.B*C-1", PREFIX + "a"}
+    rabbit.broker.allow(USER, rabbit.vhost, configure=".*")
+    rabbit.broker.declare(rabbit.vhost, prefix + "1", prefix + ".*", *others)
+    assert rabbit.teardown(RABBITMQ_QUEUE_PREFIX=prefix).wait() == 0
+    assert rabbit.queues() == others
+
+
+def test_no_queues_at_all(rabbit):
+    assert_done(rabbit, rabbit.teardown(), "absent")
+    assert [r.method for r in rabbit.proxy.requests] == ["GET"]
+
+
+def test_queues_of_a_job_that_went_before(rabbit):
+    rabbit.ours()
+    rabbit.world.pair()
+    rabbit.world.kube.vanish("job", JOB)
+    assert_done(rabbit, rabbit.run(**MISSING))
+    assert rabbit.world.summary()["trigger"] == "missing"
+
+
+def test_a_dry_run_names_the_queues_and_deletes_none(rabbit):
+    names = rabbit.ours("a", ODD)
+    rabbit.broker.declare(rabbit.vhost, "x-" + PREFIX)
+    before = rabbit.queues()
+    cleaner = rabbit.teardown("--dry-run")
+    assert cleaner.wait() == 0
+    told = cleaner.log(msg="dry run: would delete")
+    assert {line["queue"] for line in told if "queue" in line} == set(names)
+    assert rabbit.queues() == before
+    assert {r.method for r in rabbit.proxy.requests} == {"GET"}
+
+
+# ---- What is asked of the broker, and when ----
+
+def test_nothing_but_lists_of_names_and_deletions_is_asked(rabbit):
+    names = rabbit.ours("a", ODD)
+    assert rabbit.teardown().wait() == 0
+    for request in rabbit.proxy.requests:
+        assert request.headers["authorization"] == "Basic " + LOGIN
+        assert request.headers["user-agent"].startswith("cleanup-grpc/")
+        if request.method == "GET":
+            path, _, query = request.path.partition("?")
+            asked = dict(urllib.parse.parse_qsl(query, strict_parsing=True))
+            assert path == f"/api/queues/{rabbit.vhost}"
+            assert (asked["columns"], asked["name"]) == ("name", PREFIX)
+            assert 1 <= int(asked["page"]) and 1 <= int(asked["page_size"]) <= 500
+            assert "use_regex" not in asked
+    assert sorted(rabbit.targets("DELETE")) == sorted(
+        f"/api/queues/{rabbit.vhost}/{quote(name)}" for name in names)
+    assert {r.method for r in rabbit.proxy.requests} == {"GET", "DELETE"}
+
+
+def test_no_request_before_the_api_server_says_that_the_job_is_absent(rabbit):
+    rabbit.ours()
+    assert rabbit.teardown().wait() == 0
+    absent = [r.finished for r in rabbit.world.requests(verb="get", resource="jobs", name=JOB)
+              if r.status == 404]
+    assert absent[0] < rabbit.proxy.requests[0].monotonic
+
+
+def test_with_a_grace_the_queues_go_at_once_and_the_job_after_it(rabbit):
+    rabbit.ours()
+    cleaner = rabbit.teardown(COMPLETED_GRACE_SECONDS="30", speed=FAST)
+    cleaner.wait_log(msg="queues", outcome="deleted")
+    assert JOB in rabbit.world.left()
+    assert_done(rabbit, cleaner)
+    job = rabbit.world.requests(verb="delete", name=JOB)[0]
+    assert job.monotonic > rabbit.proxy.requests[-1].monotonic
+
+
+# ---- Many ----
+
+def static_binary():
+    """The one of the image, unless it is older than the sources."""
+    path = ROOT / "build" / "static" / "cleanup-grpc"
+    sources = max(p.stat().st_mtime for p in ROOT.glob("*.[ch]"))
+    return str(path) if path.exists() and path.stat().st_mtime >= sources else None
+
+
+def memory_of(cleaner, key):
+    """A line of /proc/PID/status, in bytes."""
+    status = pathlib.Path(f"/proc/{cleaner.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines()
+                if line.startswith(key + ":")) * 1024
+
+
+def test_20_000_queues_of_others_cost_nothing(rabbit, monkeypatch):
+    """Of them, nothing is transferred and nothing is kept; ours are more than a page."""
+    static = static_binary()
+    monkeypatch.setattr(cleaner_module, "BINARY", static or BINARY)
+    rabbit.broker.declare(rabbit.vhost, "foreign", "x-" + PREFIX)
+    rabbit.broker.clone(rabbit.vhost, "foreign", 20_000)
+    rabbit.ours(*(f"{'q' * 150}{i}" for i in range(300)))
+    memory = {}
+    for name in (JOB, SELF):    # before the broker is asked, and after
+        rabbit.world.kube.before(
+            lambda kube, request: memory.update({request.name: {
+                key: memory_of(cleaner, key) for key in ("VmRSS", "VmHWM")}}),
+            verb="delete", resource="jobs", name=name)
+    cleaner = rabbit.teardown()
+    assert cleaner.wait(120) == 0
+    assert rabbit.broker.api("GET", f"/api/queues/{rabbit.vhost}?page=1&page_size=1")[
+        "total_count"] == 20_002
+    assert rabbit.proxy.sent < 200_000
+    assert len(rabbit.targets("GET")) <= 10     # each costs the broker a look at all of them
+    if "ASAN_OPTIONS" in os.environ:
+        return
+    if static:
+        assert memory[SELF]["VmHWM"] <= 6_000_000
+    assert memory[SELF]["VmHWM"] - memory[JOB]["VmRSS"] < 1_000_000
+
+
+# ---- Queues that the broker does not delete ----
+
+def test_an_exclusive_queue_is_tried_for_60_s_and_named(rabbit):
+    """RabbitMQ answers 400; the other queues go all the same."""
+    rabbit.ours()
+    with rabbit.broker.channel(rabbit.vhost) as channel:
+        channel.queue_declare(PREFIX + "0 exclusive", exclusive=True)
+        cleaner = rabbit.teardown(speed=FAST)
+        assert_left(rabbit, cleaner)
+        assert rabbit.queues() == {PREFIX + "0 exclusive"}
+    warned = cleaner.log(msg="queue", outcome="refused", level="warn")
+    assert [line["name"] for line in warned] == [PREFIX + "0 exclusive"]
+    assert rabbit.deleted_by_name().count(PREFIX + "0 exclusive") >= 2
+
+
+def test_an_exclusive_queue_is_named_though_the_broker_fails_after_that(rabbit):
+    with rabbit.broker.channel(rabbit.vhost) as channel:
+        channel.queue_declare(PREFIX + "exclusive", exclusive=True)
+        cleaner = rabbit.teardown(speed=FAST)
+        rabbit.proxy.wait_request(method="DELETE")
+        rabbit.proxy.fault(answer(503), method="GET", times=None)
+        assert_left(rabbit, cleaner)
+    warned = cleaner.log(msg="queue", outcome="refused", level="warn")
+    assert [line["name"] for line in warned] == [PREFIX + "exclusive"]
+
+
+def test_an_exclusive_queue_whose_connection_closes(rabbit):
+    with rabbit.broker.channel(rabbit.vhost) as channel:
+        channel.queue_declare(PREFIX + "exclusive", exclusive=True)
+        cleaner = rabbit.teardown()
+        rabbit.proxy.wait_request(method="DELETE")
+    assert cleaner.wait() == 0
+    assert rabbit.queues() == set()
+    assert not cleaner.log(level="warn")
+
+
+def test_names_that_no_request_can_carry_are_left_and_named(rabbit):
+    """AMQP allows any bytes. RabbitMQ lists U+FFFD for what is no UTF-8, and then knows no queue
+    of that name; and it takes ".." for a step upwards, however it is written."""
+    prefix = "."
+    rabbit.broker.allow(USER, rabbit.vhost, configure=".*")
+    rabbit.broker.declare(rabbit.vhost, ".a", ".z", b".no\xff", "..a")
+    with rabbit.broker.channel(rabbit.vhost) as channel:
+        channel.queue_declare("..")     # the management API could not
+    cleaner = rabbit.teardown(RABBITMQ_QUEUE_PREFIX=prefix, speed=FAST)
+    assert_left(rabbit, cleaner, prefix=prefix)
+    assert rabbit.queues() == {".no\ufffd", ".."}
+    assert {line["name"] for line in cleaner.log(msg="queue", level="warn")} == rabbit.queues()
+    assert ".." in rabbit.deleted_by_name()
+    assert len(rabbit.proxy.requests) < MANY_REQUESTS
+
+
+def test_a_name_with_a_nul_in_it(rabbit):
+    """It is no C string, but a queue of others must not keep ours."""
+    rabbit.ours()
+    rabbit.broker.declare(rabbit.vhost, f"x-{PREFIX}a\0b")
+    assert_done(rabbit, rabbit.teardown())
+
+
+# ---- Who may ----
+
+REFUSED = "the broker refuses our user"
+
+
+def test_least_rights(rabbit, world):
+    """The tag "management", and "configure" for the names: no read, no write. Every other test
+    runs with these; this one shows that neither can be left out."""
+    names = rabbit.ours()
+    rabbit.broker.allow(USER, rabbit.vhost, write=".*", read=".*")
+    cleaner = rabbit.teardown()
+    assert_left(rabbit, cleaner, "forbidden")
+    assert len(rabbit.targets("DELETE")) <= len(names)
+    line, = cleaner.log(msg=REFUSED)
+    assert (line["user"], line["verb"], line["queue"]) == (USER, "delete", PREFIX + "a")
+    assert rabbit.queues() == set(names)
+
+    rabbit.broker.add_user("untagged", PASSWORD, tags="")
+    rabbit.broker.allow("untagged", rabbit.vhost, configure=".*", write=".*", read=".*")
+    assert rabbit.run(RABBITMQ_USER="untagged", **MISSING).wait() == 1
+    assert world.summary()["queues"] == "forbidden"
+
+    rabbit.broker.allow(USER, rabbit.vhost, configure="^grpc-job-")
+    assert_done(rabbit, rabbit.run(**MISSING))
+
+
+def test_a_wrong_password_is_final(rabbit):
+    """Trying again might lock the account."""
+    rabbit.ours()
+    cleaner = rabbit.teardown(RABBITMQ_PASSWORD=SECRET)
+    assert_left(rabbit, cleaner, "forbidden")
+    assert len(rabbit.proxy.requests) == 1
+    assert [line["msg"] for line in cleaner.log(level="warn")] == [REFUSED, "queues"]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=["bare", "newline", "crlf"])
+def test_a_password_from_a_file(rabbit, tmp_path, end):
+    rabbit.ours("a")
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + end, newline="")
+    assert_done(rabbit, rabbit.teardown(RABBITMQ_PASSWORD=None, RABBITMQ_PASSWORD_FILE=file))
+
+
+def test_a_missing_password_file_is_named_and_nothing_is_asked(rabbit, tmp_path):
+    rabbit.ours()
+    file = tmp_path / "password"
+    cleaner = rabbit.teardown(RABBITMQ_PASSWORD=None, RABBITMQ_PASSWORD_FILE=file, speed=FAST)
+    assert_left(rabbit, cleaner)
+    assert str(file) in cleaner.log(msg="broker trouble", level="warn")[0]["error"]
+    assert rabbit.proxy.connections == 0
+
+
+def test_a_password_file_that_is_empty_at_first(rabbit, tmp_path):
+    rabbit.ours()
+    file = tmp_path / "password"
+    file.write_text("\n")
+    cleaner = rabbit.teardown(RABBITMQ_PASSWORD=None, RABBITMQ_PASSWORD_FILE=file, speed=BRISK)
+    assert str(file) in cleaner.wait_log(msg="broker trouble")["error"]
+    assert rabbit.proxy.connections == 0
+    file.write_text(PASSWORD)
+    assert_done(rabbit, cleaner)
+
+
+# ---- TLS ----
+
+def test_https(rabbit):
+    rabbit.ours()
+    assert_done(rabbit, rabbit.teardown(
+        RABBITMQ_URL=f"https://127.0.0.1:{rabbit.broker.https_port}",
+        RABBITMQ_CA_FILE=rabbit.broker.ca_file))
+
+
+@pytest.mark.parametrize("certificate", [
+    lambda pki: pki.new_ca().issue(), lambda pki: pki.other_name],
+    ids=["another CA", "another name"])
+def test_a_stranger_gets_no_password(rabbit, certificate):
+    rabbit.ours()
+    pki = default_pki()
+    with FaultProxy(rabbit.broker.port, certificate(pki)) as stranger:
+        cleaner = rabbit.teardown(RABBITMQ_URL=stranger.url, RABBITMQ_CA_FILE=pki.ca.cert,
+                                  speed=FAST)
+        assert_left(rabbit, cleaner)
+        assert stranger.connections > 2 and stranger.requests == []
+    assert len(cleaner.log(msg="broker trouble")) in (1, 2)
+
+
+# ---- A broker in trouble ----
+
+def assert_tried_for_60_seconds(requests, speed):
+    """With pauses that grow, and not beyond."""
+    at = [(r.monotonic - requests[0].monotonic) * speed for r in requests]
+    assert 4 <= len(at) <= 20
+    assert 20 <= at[-1] <= BROKER_SECONDS + HEADROOM
+    assert at[-1] - at[-2] > at[1]
+
+
+def assert_waited_for_10_s_at_a_time(requests, speed):
+    at = [(r.monotonic - requests[0].monotonic) * speed for r in requests]
+    assert 3 <= len(at) <= 6
+    assert ANSWER_SECONDS <= at[1] <= ANSWER_SECONDS + HEADROOM
+    assert at[-1] <= BROKER_SECONDS + HEADROOM
+
+
+DOWN = {"refused": None, "503": answer(503, {"error": "x"}), "silent": never(),
+        "no JSON": answer(200, b'{"items":['), "a redirect": answer(302, b"", {"Location": "/"})}
+
+
+@pytest.mark.parametrize("fault", DOWN.values(), ids=DOWN.keys())
+def test_a_broker_that_stays_down_is_given_up_after_60_s_and_the_next_run_finishes(rabbit, fault):
+    names = rabbit.ours()
+    if fault:
+        rabbit.proxy.fault(fault, times=None)
+    else:
+        rabbit.proxy.refuse()
+    cleaner = rabbit.teardown(speed=FAST)
+    cleaner.wait_log(msg="broker trouble")
+    assert rabbit.world.left() - {"pod"} == {SELF}      # long before
+    assert_left(rabbit, cleaner)
+    lines = cleaner.log(msg="broker trouble")
+    assert len(lines) in (1, 2) and {line["level"] for line in lines} == {"warn"}
+    assert not cleaner.log(msg="recovered")
+    assert rabbit.queues() == set(names)
+    if fault is DOWN["silent"]:
+        assert_waited_for_10_s_at_a_time(rabbit.proxy.requests, FAST)
+    elif fault:
+        assert_tried_for_60_seconds(rabbit.proxy.requests, FAST)
+
+    if fault:
+        rabbit.proxy.clear_faults()
+    else:
+        rabbit.proxy.listen()
+    assert_done(rabbit, rabbit.run(**MISSING))
+    assert rabbit.world.summary()["trigger"] == "missing"
+
+
+PASSING = {"500": answer(500), "429": answer(429), "reset": reset(), "answer lost": lose(),
+           "answer cut": cut(), "slow": slow(0.2)}
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
+def test_what_passes_is_tried_again(rabbit, method, fault):
+    """An answer that was lost though the queue went: absent is success."""
+    rabbit.ours()
+    rabbit.proxy.fault(fault, method=method)
+    cleaner = rabbit.teardown(speed=BRISK)
+    assert_done(rabbit, cleaner)
+    assert len(cleaner.log(level="warn")) <= 1
+
+
+def test_a_broker_that_comes_back(rabbit):
+    rabbit.ours()
+    rabbit.proxy.refuse()
+    cleaner = rabbit.teardown(speed=BRISK)
+    cleaner.wait_log(msg="broker trouble")
+    rabbit.proxy.listen()
+    assert_done(rabbit, cleaner)
+
+
+def test_a_signal_while_the_broker_hangs(rabbit):
+    """25 s to finish, and one after a second signal."""
+    rabbit.ours()
+    rabbit.proxy.fault(never(), times=None)
+    cleaner = rabbit.teardown(speed=FAST)
+    rabbit.proxy.wait_request()
+    at = time.monotonic()
+    cleaner.signal()
+    assert_left(rabbit, cleaner)
+    assert 15 < (time.monotonic() - at) * FAST < 25 + HEADROOM
+
+    cleaner = rabbit.run(**MISSING)
+    rabbit.proxy.wait_request(count=len(rabbit.proxy.requests) + 1)
+    cleaner.signal()
+    cleaner.wait_log(msg="signal")
+    at = time.monotonic()
+    cleaner.signal()
+    assert cleaner.wait(5) == 1
+    assert time.monotonic() - at < 2
+    assert rabbit.world.summary()["queues"] == "left"
+
+
+# ---- Answers that are rubbish ----
+
+def page(*names, **more):
+    return {"items": [{"name": name} for name in names], "page": 1, "page_count": 1, **more}
+
+
+RUBBISH = {
+    "a list": answer(200, [{"name": PREFIX + "stays"}]),
+    "no items": answer(200, {"page": 1, "page_count": 1}),
+    "null items": answer(200, {**page(), "items": None}),
+    "names that are none": answer(200, {**page(), "items": [{"name": 7}, None, []]}),
+    "a name of 1 MB": answer(200, page(PREFIX + "a" * 1_000_000)),
+    "a name of 300 bytes": answer(200, page(PREFIX + "a" * 300)),
+    "too many": answer(200, page(*(f"{PREFIX}{i}" for i in range(2000)))),
+    "no UTF-8": answer(200, b'{"items":[{"name":"\xff"}],"page":1,"page_count":1}'),
+    "100 MB": huge(),
+    "nothing": answer(200),
+    "204": answer(204),
+    "deep": answer(200, b"[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("fault", RUBBISH.values(), ids=RUBBISH.keys())
+def test_rubbish_is_trouble_that_may_pass(rabbit, fault):
+    rabbit.ours()
+    rabbit.broker.declare(rabbit.vhost, "x", "stays")
+    rabbit.proxy.fault(fault)
+    cleaner = rabbit.teardown(speed=BRISK)
+    assert_done(rabbit, cleaner)
+    assert len(cleaner.log(msg="broker trouble")) == 1
+    assert rabbit.proxy.sent < 50_000_000       # 100 MB are not read to their end
+    assert rabbit.queues() == {"x", "stays"}
+    assert rabbit.deleted_by_name() == [PREFIX + "a", PREFIX + "b"]
+
+
+def test_only_names_with_the_prefix_are_believed(rabbit):
+    """A broker, or what stands before it, that filters in another way, or not at all."""
+    names = ["x", "", ".", "x-" + PREFIX, PREFIX.upper(), PREFIX[:-1], "/", "../" + PREFIX]
+    rabbit.broker.declare(rabbit.vhost, "x", "x-" + PREFIX)
+    rabbit.ours("a")
+    rabbit.proxy.fault(answer(200, page(*names, PREFIX + "a")))
+    assert_done(rabbit, rabbit.teardown())
+    assert rabbit.deleted_by_name() == [PREFIX + "a"]
+
+
+ENDLESS = {"pages": page("x", page_count=10**9), "queues": page(PREFIX + "ghost", page_count=10**9)}
+
+
+@pytest.mark.parametrize("body", ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_list_without_end_has_one(rabbit, body):
+    """Pages that go on for ever; a queue that stays listed though it is absent."""
+    rabbit.proxy.fault(answer(200, body), method="GET", times=None)
+    assert_left(rabbit, rabbit.teardown(speed=FAST))
+    assert len(rabbit.proxy.requests) < MANY_REQUESTS
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("status", [301, 307])
+def test_a_redirect_is_not_followed(rabbit, method, status):
+    rabbit.ours("a")
+    with FaultProxy(rabbit.broker.port) as elsewhere:
+        rabbit.proxy.fault(answer(status, b"", {"Location": elsewhere.url + "/api/queues"}),
+                           method=method)
+        assert_done(rabbit, rabbit.teardown(speed=BRISK))
+        assert elsewhere.connections == 0
+
+
+# ---- Newcomers ----
+
+def newcomer(world):
+    """A hook: somebody else's Job takes the name now."""
+    return lambda kube, request: kube.create_job(JOB, cpu="900m")
+
+
+def test_queues_of_a_newcomer_that_follows_at_once(rabbit):
+    names = rabbit.ours()
+    rabbit.world.kube.before(lambda kube, request: kube.recreate_job(JOB, cpu="900m"),
+                             verb="delete", resource="jobs", name=JOB)
+    assert rabbit.teardown().wait() == 0
+    assert rabbit.queues() == set(names) and rabbit.proxy.connections == 0
+    assert rabbit.world.left() >= {JOB, SERVICE}
+
+
+def test_queues_of_a_newcomer_that_comes_after_the_job_went(rabbit):
+    names = rabbit.ours()
+    rabbit.world.kube.after(newcomer(rabbit.world), verb="delete", resource="services")
+    cleaner = rabbit.teardown(ADOPT_SERVICE="false")
+    assert cleaner.wait() == 0
+    assert rabbit.queues() == set(names) and rabbit.proxy.connections == 0
+    assert JOB in rabbit.world.left()
+
+
+def test_queues_of_a_newcomer_that_comes_while_the_broker_is_down(rabbit):
+    names = rabbit.ours()
+    rabbit.proxy.fault(answer(503), times=None)
+    cleaner = rabbit.teardown(speed=BRISK)
+    cleaner.wait_log(msg="broker trouble")
+    rabbit.world.kube.create_job(JOB, cpu="900m")
+    rabbit.proxy.clear_faults()
+    assert cleaner.wait() == 0
+    assert rabbit.queues() == set(names) and rabbit.targets("DELETE") == []
+    assert JOB in rabbit.world.left()
+
+
+@pytest.mark.parametrize("service", [True, False])
+def test_queues_of_a_job_that_comes_late_after_all(rabbit, service):
+    """It was missing, and comes while the rest is looked for: it is watched, and done later."""
+    names = rabbit.ours()
+    world = rabbit.world
+    world.kube.create_job(SELF, containers=("cleanup",))
+    if service:
+        world.kube.create_service(SERVICE)
+    world.kube.after(newcomer(world), verb="get", resource="services", nth=1)
+    cleaner = rabbit.run(ADOPT_SERVICE="false", **MISSING)
+    world.kube.wait_request(verb="list", resource="pods", group="metrics.k8s.io")
+    assert rabbit.queues() == set(names) and rabbit.proxy.connections == 0
+    world.kube.complete_job(JOB)
+    assert_done(rabbit, cleaner)
