@@ -4,6 +4,7 @@
 # make static    static-PIE for the image            make image       image (docker or buildah)
 # make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
 # make fuzz      libFuzzer on the parsers            make timeline    draw the README's picture
+# make faults    the table of all faults             make longlife    100,000 checks
 # make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
 # make deps      install what the tests need         make clean       remove build/
 # Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
@@ -38,7 +39,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test demo \
-        timeline asan e2e control-plane fuzz libcurl static \
+        timeline asan faults e2e control-plane fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -59,7 +60,7 @@ BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libs
 DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
 TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-pytest-xdist python3-yaml \
                faketime rabbitmq-server python3-pika
-STATIC_DEPS := $(BUILD_DEPS) dpkg-dev libc-ares-dev
+STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev libc-ares-dev perl $(CROSS_DEPS)
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
 
@@ -123,6 +124,10 @@ e2e: deps
 control-plane: deps-e2e
 	test/e2e/control-plane.sh build/control-plane
 
+# Every request and every fault, once, for a minute, for ever: a table. make test plays them once.
+faults: deps all
+	$(PY) test/faults_table.py
+
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
 FUZZ_TARGETS := env job metrics quantity queues status watch
@@ -139,24 +144,67 @@ $(B)/fuzz_%: test/fuzz.c $(UNITS)
 
 # ---- The image: a static binary, and nothing else ----
 
-S           := build/static
-STATIC_MAX  := 6000000
+# ARCH=arm64 (or amd64): for a machine of another kind than this one, with Debian's cross-compiler.
+ARCH        ?=
+override ARCH := $(if $(ARCH),$(filter-out $(shell dpkg --print-architecture),$(ARCH)))
+TRIPLET     := $(ARCH:arm64=aarch64-linux-gnu)
+TRIPLET     := $(TRIPLET:amd64=x86_64-linux-gnu)
+CROSS_DEPS   = $(if $(ARCH),gcc-$(subst _,-,$(TRIPLET)) libc6-dev-$(ARCH)-cross)
+EMULATOR     = $(if $(ARCH),qemu-$(TRIPLET:-linux-gnu=)-static)
+S           := build/static$(ARCH:%=-%)
+STATIC_MAX  ?= 3900000
+# What linking the distribution's OpenSSL takes, where no trimmed one can be made (static/openssl.sh)
+ARCHIVE_MAX := 6000000
+STATIC_CC    = $(if $(ARCH),$(TRIPLET)-gcc,$(CC))
 SECTIONS    := -Os -ffunction-sections -fdata-sections
-# pack-relative-relocs: 0.4 MB less; wants glibc >= 2.36 and binutils >= 2.38
-STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs
+# pack-relative-relocs: 0.4 MB less; wants glibc >= 2.36 and binutils >= 2.38 (arm64: 2.41)
+STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs $(if $(ARCH),-B$(CURDIR)/$(S)/libc/lib)
+STATIC_LIBS := cares openssl libcurl
+PC_DIRS      = $(patsubst %,$(CURDIR)/$(S)/%/lib/pkgconfig,$(STATIC_LIBS) $(ARCH:%=jansson))
+STATIC_PKG   = env $(if $(ARCH),PKG_CONFIG_LIBDIR,PKG_CONFIG_PATH)=$(subst $() ,:,$(PC_DIRS)) \
+               pkg-config --static
+LIBS_ENV     = CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
 
-libcurl: deps-static
-	CC='$(CC)' CFLAGS='$(SECTIONS) -fPIE $(HARDEN)' static/libcurl.sh $(S)/libcurl
+.PHONY: libs deps-emulator openssl-test tls-test static-arm64 static-arm64-test reproducible
+libs: deps-static
+	@$(LIBS_ENV) static/foreign.sh $(S)
+	@for l in $(STATIC_LIBS); do $(LIBS_ENV) static/$$l.sh $(S)/$$l || exit 1; done
+libcurl: libs
 
 # The linker's warnings about getaddrinfo & co. are for names of services and for OpenSSL's own sockets,
 # which are not used: c-ares resolves (static/libcurl.sh says why).
-static: libcurl
-	@rm -f $(S)/$(PROG) # libcurl may be a new one
-	$(MAKE) all B=$(S) LINK='$(STATIC_LINK)' CFLAGS='$(SECTIONS)' \
-		PKG='env PKG_CONFIG_PATH=$(CURDIR)/$(S)/libcurl/lib/pkgconfig pkg-config --static'
-	static/check.sh $(S)/$(PROG) $(STATIC_MAX)
-	@echo "made from curl $$(cat $(S)/libcurl/source-version), and" $$(dpkg-query -W \
-		-f '$${source:Package} $${source:Version}, ' libssl-dev libjansson-dev libc-ares-dev libc6-dev)
+static: libs
+	@rm -f $(S)/$(PROG) # the libraries may be new ones
+	$(MAKE) all B=$(S) CC='$(STATIC_CC)' LINK='$(STATIC_LINK)' CFLAGS='$(SECTIONS)' LIBS='$(LIBS) libcares' \
+		PKG='$(STATIC_PKG)'
+	RUN=$(EMULATOR) static/check.sh $(S)/$(PROG) \
+		$$([ -e $(S)/openssl/lib ] && echo $(STATIC_MAX) || echo $(ARCHIVE_MAX))
+	static/spdx.sh $(S) $(PROG) $(VERSION) '$(STATIC_CC)' >$(S)/sbom.spdx.json
+
+static-arm64:
+	$(MAKE) static ARCH=arm64
+
+# Scenarios with the arm64 binary, emulated.
+ARM64_TESTS := noticed_at_once or idle_teardown or the_summary
+deps-emulator:
+	$(call install,qemu-user-static)
+static-arm64-test: deps deps-emulator
+	$(MAKE) static-arm64
+	static/emulate.sh qemu-aarch64-static build/static-arm64/$(PROG) --version
+	CLEANUP_BIN=$(CURDIR)/build/static-arm64/run $(PY) -m pytest -q -n 2 \
+		test/test_watching.py test/test_teardown.py -k '$(ARM64_TESTS)'
+
+# What the trimmed OpenSSL can still do, against the distribution's openssl s_server.
+tls-test: static
+	static/tls-test.sh $(S)/$(PROG)
+
+# OpenSSL's own tests, for what is left of it. Takes minutes.
+openssl-test: deps-static
+	$(LIBS_ENV) static/openssl.sh --test $(S)/openssl-test
+
+# Builds everything once more, in another place, and compares.
+reproducible: static
+	static/reproducible.sh $(S) $(PROG)
 
 image:
 	$$(docker info >/dev/null 2>&1 && echo docker build || echo buildah bud) \

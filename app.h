@@ -103,7 +103,9 @@ struct app {
 	struct service       service;
 	struct idle          idle;
 	char                 self_uid[K8S_UID_SIZE]; /* of our own Job; "" = not known */
-	bool                 self_asked;
+	bool                 self_asked; /* ... although it was asked for, and answered */
+	int64_t              self_due_ms;
+	unsigned             self_attempt;
 	int64_t              clock_offset_ms; /* the API server's clock less ours */
 	uint64_t             forbidden_told;  /* a bit for each verb and resource */
 	struct trouble       api_trouble;

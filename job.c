@@ -146,7 +146,7 @@ static void delete_pod(struct teardown *t, const struct k8s_pod *pod)
 		answer = call_until_settled(t->a, &q, "a pod outlives its job", NULL, NULL);
 	if (answer == K8S_FORBIDDEN)
 		t->pods = FATE_FORBIDDEN;
-	else if (answer != K8S_UNREACHABLE)
+	else if (answer == K8S_OK)
 		log_warn("pod outlived its job, deleted", LS("pod", pod->name));
 }
 
@@ -192,7 +192,7 @@ static bool are_orphans(struct teardown *t)
 }
 
 /* Once over the pods; true if there are some that stay. */
-static bool look_at_pods(struct teardown *t, const struct k8s_request *q, int64_t act_ms)
+static bool look_at_pods(struct teardown *t, const struct k8s_request *q, int64_t *act_ms)
 {
 	struct k8s_pods pods = { 0 };
 	size_t          staying = 0;
@@ -203,8 +203,11 @@ static bool look_at_pods(struct teardown *t, const struct k8s_request *q, int64_
 		t->pods = FATE_LEFT;
 	else if (answer == K8S_OK)
 		staying = staying_pods(t, &pods, false);
-	if (staying && are_orphans(t))
-		(void)staying_pods(t, &pods, now_ms() >= act_ms);
+	if (staying && are_orphans(t) && now_ms() >= *act_ms) {
+		(void)staying_pods(t, &pods, true);
+		*act_ms = now_ms() +
+			  PODS_GRACE_MS; /* those that stay nevertheless: once more, then */
+	}
 	k8s_pods_fini(&pods);
 	return staying > 0;
 }
@@ -224,7 +227,7 @@ static void await_pods(struct teardown *t)
 	/* without the right to look: Background takes them along */
 	t->pods = a->idle.pods_forbidden ? FATE_DELETED : FATE_NONE;
 	while (t->pods == FATE_NONE && !t->look_again) {
-		if (!look_at_pods(t, &q, act_ms) && t->pods == FATE_NONE)
+		if (!look_at_pods(t, &q, &act_ms) && t->pods == FATE_NONE)
 			t->pods = FATE_DELETED;
 		if (t->pods == FATE_NONE && !t->look_again &&
 		    !app_sleep(t->a, next_poll_ms(&delay)))

@@ -25,14 +25,16 @@ static const struct resource {
 	const char *group;
 	const char *api; /* path up to the namespace */
 	const char *name;
+	const char *kind; /* of one */
 } resources[] = {
-	[K8S_JOBS] = { "batch", "/apis/batch/v1", "jobs" },
-	[K8S_SERVICES] = { "", "/api/v1", "services" },
-	[K8S_PODS] = { "", "/api/v1", "pods" },
-	[K8S_EVENTS] = { "", "/api/v1", "events" },
-	[K8S_POD_METRICS] = { "metrics.k8s.io", "/apis/metrics.k8s.io/v1beta1", "pods" },
+	[K8S_JOBS] = { "batch", "/apis/batch/v1", "jobs", "Job" },
+	[K8S_SERVICES] = { "", "/api/v1", "services", "Service" },
+	[K8S_PODS] = { "", "/api/v1", "pods", "Pod" },
+	[K8S_EVENTS] = { "", "/api/v1", "events", "Event" },
+	[K8S_POD_METRICS] = { "metrics.k8s.io", "/apis/metrics.k8s.io/v1beta1", "pods",
+			      "PodMetrics" },
 	[K8S_ACCESS_REVIEWS] = { "authorization.k8s.io", "/apis/authorization.k8s.io/v1",
-				 "selfsubjectaccessreviews" },
+				 "selfsubjectaccessreviews", "SelfSubjectAccessReview" },
 };
 
 const char *k8s_verb_name(enum k8s_verb v)
@@ -207,6 +209,11 @@ static bool names_object(const struct k8s_status *s, const struct k8s_request *q
 	       strcmp(s->kind, res->name) == 0 && strcmp(s->group, res->group) == 0;
 }
 
+static bool reads(const struct k8s_request *q)
+{
+	return q->verb == K8S_GET || q->verb == K8S_LIST || q->verb == K8S_WATCH;
+}
+
 static enum k8s_answer answer_of(const struct k8s_request *q, const struct http_response *r,
 				 const struct k8s_status *s)
 {
@@ -220,7 +227,7 @@ static enum k8s_answer answer_of(const struct k8s_request *q, const struct http_
 		return strstr(s->message, "\"system:anonymous\"") ? K8S_UNAUTHORIZED
 								  : K8S_FORBIDDEN;
 	case 404: return names_object(s, q) ? K8S_ABSENT : K8S_TROUBLE;
-	case 409: return K8S_CONFLICT;
+	case 409: return reads(q) ? K8S_TROUBLE : K8S_CONFLICT;
 	case 410: return K8S_EXPIRED;
 	default: return K8S_TROUBLE;
 	}
@@ -254,6 +261,10 @@ void k8s_judge(const struct k8s_request *q, const struct http_response *r, struc
 	ret->retry_after_ms = r->retry_after_ms ? r->retry_after_ms : ret->why.retry_after_ms;
 	ret->answer = answer_of(q, r, &ret->why);
 	result_words(r, ret);
+	struct err err = { 0 };
+	if (ret->answer == K8S_OK && q->verb == K8S_DELETE &&
+	    k8s_deleted_decode(r->body.data, r->body.len, resources[q->resource].kind, &err) < 0)
+		k8s_result_refuse(ret, &err); /* some proxy's page: nothing was deleted */
 }
 
 void k8s_finish(struct k8s_client *c, const struct k8s_request *q, struct http_exchange *x,

@@ -1,6 +1,5 @@
 #include "k8s_objects.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -17,7 +16,8 @@ static int bad(struct err *err, const char *what)
 static json_t *parse(const char *p, size_t n, struct err *err)
 {
 	json_error_t je;
-	json_t      *root = json_loadb(p, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+	json_t      *root =
+		json_loadb(p ? p : "", p ? n : 0, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
 
 	if (!root) {
 		err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
@@ -310,6 +310,18 @@ int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct er
 	return root ? status_from(root, ret) : -EBADMSG;
 }
 
+int k8s_deleted_decode(const char *p, size_t n, const char *kind, struct err *err)
+{
+	json_auto_t *root = parse(p, n, err);
+
+	if (!root)
+		return -EBADMSG;
+	if (has_text(root, "kind", kind) ||
+	    (has_text(root, "kind", "Status") && has_text(root, "status", "Success")))
+		return 0;
+	return err_set(err, EBADMSG, "neither a Status of success nor a %s", kind);
+}
+
 /* ---- Watch ---- */
 
 static const char *const watch_names[] = { "ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR" };
@@ -529,64 +541,4 @@ int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *er
 	if (r == 0)
 		*ret_allowed = allowed;
 	return r;
-}
-
-/* ---- Bodies ---- */
-
-/* Steals @o, which may be NULL. */
-static char *dump(json_t *o)
-{
-	char *s = o ? json_dumps(o, JSON_COMPACT) : NULL;
-
-	json_decref(o);
-	return s;
-}
-
-char *k8s_delete_options_new(const char *uid, const char *version, bool no_grace)
-{
-	json_t *o = json_pack("{s:s, s:s, s:s, s:{s:s, s:s*}}", "apiVersion", "v1", "kind",
-			      "DeleteOptions", "propagationPolicy", "Background", "preconditions",
-			      "uid", uid, "resourceVersion", version);
-
-	if (no_grace && json_object_set_new(o, "gracePeriodSeconds", json_integer(0)) < 0) {
-		json_decref(o);
-		return NULL;
-	}
-	return dump(o);
-}
-
-char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const char *job_uid)
-{
-	return dump(json_pack("{s:{s:s, s:[{s:s, s:s, s:s, s:s}]}}", "metadata", "uid", service_uid,
-			      "ownerReferences", "apiVersion", "batch/v1", "kind", "Job", "name",
-			      job_name, "uid", job_uid));
-}
-
-char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
-		    const char *message, bool warning, int64_t cause, int64_t unix_ms)
-{
-	char at[RFC3339_SIZE], name[K8S_NAME_SIZE];
-
-	rfc3339_format(at, unix_ms, false);
-	(void)snprintf(name, sizeof(name), "%.63s.%.8s.%s.%llx", job_name,
-		       job_uid[0] ? job_uid : "0", reason, (unsigned long long)cause);
-	for (char *p = name; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return dump(json_pack(
-		"{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s*}, s:s, s:s, s:s,"
-		" s:{s:s}, s:s, s:s, s:i}",
-		"apiVersion", "v1", "kind", "Event", "metadata", "name", name, "namespace", ns,
-		"involvedObject", "apiVersion", "batch/v1", "kind", "Job", "name", job_name,
-		"namespace", ns, "uid", job_uid[0] ? job_uid : NULL, "reason", reason, "message",
-		message, "type", warning ? "Warning" : "Normal", "source", "component",
-		"cleanup-grpc", "firstTimestamp", at, "lastTimestamp", at, "count", 1));
-}
-
-char *k8s_review_new(const char *ns, const char *verb, const char *group, const char *resource,
-		     const char *name)
-{
-	return dump(json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:s, s:s, s:s*}}}", "apiVersion",
-			      "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview", "spec",
-			      "resourceAttributes", "namespace", ns, "verb", verb, "group", group,
-			      "resource", resource, "name", name[0] ? name : NULL));
 }

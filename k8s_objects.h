@@ -108,6 +108,9 @@ int k8s_service_decode(const char *p, size_t n, const char *name, const char *ow
 /* Any JSON object with the fields of a Status, `kind` or not: a time-out's body has none. */
 int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct err *err);
 
+/* The answer to a DELETE of a @kind that was accepted: a Status that says so, or the object. */
+int k8s_deleted_decode(const char *p, size_t n, const char *kind, struct err *err);
+
 /* The answer to a SelfSubjectAccessReview: its status.allowed. */
 int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *err);
 

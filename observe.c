@@ -352,12 +352,19 @@ static void note_self(struct app *a)
 	struct k8s_request q = { .verb = K8S_GET, .resource = K8S_JOBS, .name = a->cfg->self_job };
 	struct k8s_result  r;
 	struct k8s_job     self;
+	struct err         err = { 0 };
 
-	a->self_asked = true;
 	if (app_call(a, &q, &r) < 0)
 		return;
-	if (r.answer == K8S_OK && k8s_job_decode(r.body.data, r.body.len, q.name, &self, NULL) == 0)
+	if (r.answer == K8S_OK && k8s_job_decode(r.body.data, r.body.len, q.name, &self, &err) < 0)
+		k8s_result_refuse(&r, &err);
+	if (r.answer == K8S_OK)
 		(void)copy_str(a->self_uid, sizeof(a->self_uid), self.uid); /* same size */
+	a->self_asked = r.answer == K8S_OK || r.answer == K8S_ABSENT || r.answer == K8S_FORBIDDEN;
+	if (!a->self_asked) {
+		k8s_trouble_on(&a->api_trouble, &q, &r, -1);
+		a->self_due_ms = now_ms() + retry_wait_ms(&a->self_attempt, &r);
+	}
 	k8s_result_fini(&r);
 }
 
@@ -366,6 +373,11 @@ static void note_self(struct app *a)
 static bool service_wanted(const struct app *a)
 {
 	return a->target.state == TARGET_LIVE && !a->service.settled;
+}
+
+static bool self_wanted(const struct app *a)
+{
+	return a->target.state == TARGET_LIVE && a->cfg->delete_self && !a->self_asked;
 }
 
 int64_t observe_due_ms(const struct app *a)
@@ -379,6 +391,8 @@ int64_t observe_due_ms(const struct app *a)
 		return 0; /* to be opened */
 	if (service_wanted(a) && a->service.due_ms < due)
 		due = a->service.due_ms;
+	if (self_wanted(a) && a->self_due_ms < due)
+		due = a->self_due_ms;
 	return due;
 }
 
@@ -395,8 +409,7 @@ void observe_run(struct app *a)
 		(void)observe_read_job(a, &job); /* logged, and due again, where it fails */
 	if (!w->exchange && w->version[0] && !app_interrupted(a))
 		watch_open(a);
-	if (a->target.state == TARGET_LIVE && a->cfg->delete_self && !a->self_asked &&
-	    !app_interrupted(a))
+	if (self_wanted(a) && now_ms() >= a->self_due_ms && !app_interrupted(a))
 		note_self(a);
 	if (service_wanted(a) && now_ms() >= a->service.due_ms && !app_interrupted(a))
 		note_service(a);

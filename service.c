@@ -9,14 +9,23 @@ static int decode_service(const struct k8s_request *q, const struct buf *b, void
 	return k8s_service_decode(b->data, b->len, q->name, "", ret, err);
 }
 
+static enum k8s_answer read_service(struct app *a, struct k8s_service *ret)
+{
+	struct k8s_request q = { .verb = K8S_GET,
+				 .resource = K8S_SERVICES,
+				 .name = a->cfg->target_service };
+
+	return call_until_settled(a, &q, "the Service stays", decode_service, ret);
+}
+
 /* What an answer says of the Service, if it is not K8S_OK. */
 static enum fate fate_of(enum k8s_answer answer)
 {
 	switch (answer) {
 	case K8S_ABSENT: return FATE_ABSENT;
-	case K8S_CONFLICT: return FATE_NEWCOMER; /* re-created: not the one that we knew */
 	case K8S_FORBIDDEN: return FATE_FORBIDDEN;
 	case K8S_OK:
+	case K8S_CONFLICT:
 	case K8S_EXPIRED:
 	case K8S_UNAUTHORIZED:
 	case K8S_UNREACHABLE:
@@ -29,12 +38,9 @@ static enum fate fate_of(enum k8s_answer answer)
 static enum fate find(struct teardown *t)
 {
 	struct app        *a = t->a;
-	struct k8s_request q = { .verb = K8S_GET,
-				 .resource = K8S_SERVICES,
-				 .name = a->cfg->target_service };
 	struct k8s_service s;
 	struct k8s_job     job;
-	enum k8s_answer answer = call_until_settled(a, &q, "the Service stays", decode_service, &s);
+	enum k8s_answer    answer = read_service(a, &s);
 
 	if (answer != K8S_OK)
 		return fate_of(answer);
@@ -52,6 +58,17 @@ static enum fate find(struct teardown *t)
 	return FATE_NONE;
 }
 
+/* The uid did not fit, says an answer to the DELETE. FATE_NONE: it does, so once more. */
+static enum fate look_into_conflict(struct app *a)
+{
+	struct k8s_service s;
+	enum k8s_answer    answer = read_service(a, &s);
+
+	if (answer != K8S_OK)
+		return fate_of(answer);
+	return strcmp(s.uid, a->service.uid) == 0 ? FATE_NONE : FATE_NEWCOMER; /* re-created */
+}
+
 static enum fate find_and_delete(struct teardown *t)
 {
 	struct app        *a = t->a;
@@ -59,6 +76,7 @@ static enum fate find_and_delete(struct teardown *t)
 				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
 	enum fate          f = a->service.noted ? FATE_NONE : find(t);
+	unsigned           attempt = 0;
 
 	if (f != FATE_NONE)
 		return f;
@@ -66,8 +84,16 @@ static enum fate find_and_delete(struct teardown *t)
 	if (!body)
 		return FATE_LEFT;
 	q.body = body;
-	enum k8s_answer answer = call_until_settled(a, &q, "the Service stays", NULL, NULL);
-	return answer == K8S_OK ? FATE_DELETED : fate_of(answer);
+	while (f == FATE_NONE) {
+		enum k8s_answer answer = call_until_settled(a, &q, "the Service stays", NULL, NULL);
+		f = answer == K8S_OK         ? FATE_DELETED
+		    : answer == K8S_CONFLICT ? look_into_conflict(a)
+					     : fate_of(answer);
+		if (f == FATE_NONE &&
+		    !pause_after(a, &attempt, &q, &(struct k8s_result){ .status = 409 }))
+			f = FATE_LEFT;
+	}
+	return f;
 }
 
 void delete_service(struct teardown *t)

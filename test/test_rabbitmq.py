@@ -26,6 +26,7 @@ BRISK = 5       # or only its first pause of 0.5 s is shorter
 BROKER_SECONDS, ANSWER_SECONDS = 60, 10
 HEADROOM = 25   # of the program's seconds, for a busy machine
 MANY_REQUESTS = 200     # more in 60 s is a hot loop
+PATIENCE = 120          # real seconds to wait for an end; only a failure takes them
 MISSING = {"MISSING_JOB_TIMEOUT_SECONDS": "0.2"}    # the job went before the program came
 
 # A slash, a space and everything that means something in a URL or a regular expression.
@@ -109,10 +110,11 @@ def rabbit(world, broker, request):
 def assert_left(rabbit, cleaner, outcome="left", prefix=PREFIX):
     """Exit 1, the summary and the termination log name the prefix, and Kubernetes starts us
     again; all else is gone."""
-    assert cleaner.wait() == 1
+    assert cleaner.wait(PATIENCE) == 1
     summary = rabbit.world.summary()
     assert (summary["queues"], summary["queue_prefix"]) == (outcome, prefix)
     assert (summary["job"], summary["service"]) == ("deleted", "deleted")
+    assert summary["seconds"] <= BROKER_SECONDS + 2 * HEADROOM
     step, last = cleaner.log(msg="queues")[-1], cleaner.lines[-1]
     assert (step["prefix"], step["outcome"], step["level"]) == (prefix, outcome, "warn")
     assert (last["queue_prefix"], last["queues"], last["level"]) == (prefix, outcome, "error")
@@ -120,7 +122,7 @@ def assert_left(rabbit, cleaner, outcome="left", prefix=PREFIX):
 
 
 def assert_done(rabbit, cleaner, outcome="deleted"):
-    assert cleaner.wait() == 0
+    assert cleaner.wait(PATIENCE) == 0
     assert rabbit.world.summary()["queues"] == outcome
     assert "queue_prefix" not in rabbit.world.summary()
     assert not {name for name in rabbit.queues() if name.startswith(PREFIX)}
@@ -142,7 +144,7 @@ def test_the_jobs_queues_go_and_others_stay(rabbit):
     with rabbit.broker.channel(rabbit.vhost) as channel:
         channel.basic_consume(PREFIX + "consumed", lambda *message: None)
         cleaner = rabbit.teardown()
-        assert cleaner.wait() == 0
+        assert cleaner.wait(PATIENCE) == 0
     assert rabbit.queues() == others
     assert {line["name"] for line in cleaner.log(msg="queue", outcome="deleted")} == set(names)
     assert [(e["prefix"], e["outcome"], e["count"]) for e in cleaner.log(msg="queues")] == [
@@ -185,7 +187,7 @@ def test_a_dry_run_names_the_queues_and_deletes_none(rabbit):
     rabbit.broker.declare(rabbit.vhost, "x-" + PREFIX)
     before = rabbit.queues()
     cleaner = rabbit.teardown("--dry-run")
-    assert cleaner.wait() == 0
+    assert cleaner.wait(PATIENCE) == 0
     told = cleaner.log(msg="dry run: would delete")
     assert {line["queue"] for line in told if "queue" in line} == set(names)
     assert rabbit.queues() == before
@@ -260,7 +262,7 @@ def test_20_000_queues_of_others_cost_nothing(rabbit, monkeypatch):
                 key: memory_of(cleaner, key) for key in ("VmRSS", "VmHWM")}}),
             verb="delete", resource="jobs", name=name)
     cleaner = rabbit.teardown()
-    assert cleaner.wait(120) == 0
+    assert cleaner.wait(PATIENCE) == 0
     assert rabbit.broker.api("GET", f"/api/queues/{rabbit.vhost}?page=1&page_size=1")[
         "total_count"] == 20_002
     assert rabbit.proxy.sent < 200_000
@@ -303,7 +305,7 @@ def test_an_exclusive_queue_whose_connection_closes(rabbit):
         channel.queue_declare(PREFIX + "exclusive", exclusive=True)
         cleaner = rabbit.teardown()
         rabbit.proxy.wait_request(method="DELETE")
-    assert cleaner.wait() == 0
+    assert cleaner.wait(PATIENCE) == 0
     assert rabbit.queues() == set()
     assert not cleaner.log(level="warn")
 
@@ -430,7 +432,7 @@ def assert_tried_for_60_seconds(requests, speed):
 def assert_waited_for_10_s_at_a_time(requests, speed):
     at = [(r.monotonic - requests[0].monotonic) * speed for r in requests]
     assert 3 <= len(at) <= 6
-    assert ANSWER_SECONDS <= at[1] <= ANSWER_SECONDS + HEADROOM
+    assert ANSWER_SECONDS / 2 <= at[1] <= ANSWER_SECONDS + HEADROOM    # half: it may be noted late
     assert at[-1] <= BROKER_SECONDS + HEADROOM
 
 
@@ -599,7 +601,7 @@ def test_queues_of_a_newcomer_that_comes_after_the_job_went(rabbit):
     names = rabbit.ours()
     rabbit.world.kube.after(newcomer(rabbit.world), verb="delete", resource="services")
     cleaner = rabbit.teardown(ADOPT_SERVICE="false")
-    assert cleaner.wait() == 0
+    assert cleaner.wait(PATIENCE) == 0
     assert rabbit.queues() == set(names) and rabbit.proxy.connections == 0
     assert JOB in rabbit.world.left()
 
@@ -611,7 +613,7 @@ def test_queues_of_a_newcomer_that_comes_while_the_broker_is_down(rabbit):
     cleaner.wait_log(msg="broker trouble")
     rabbit.world.kube.create_job(JOB, cpu="900m")
     rabbit.proxy.clear_faults()
-    assert cleaner.wait() == 0
+    assert cleaner.wait(PATIENCE) == 0
     assert rabbit.queues() == set(names) and rabbit.targets("DELETE") == []
     assert JOB in rabbit.world.left()
 
