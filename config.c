@@ -481,6 +481,8 @@ static void check_rabbitmq(struct loader *l)
 	if (strncmp(cfg->rabbitmq_url, "https:", 6) == 0 && !get(l, "RABBITMQ_CA_FILE")[0])
 		complain(l, "RABBITMQ_CA_FILE", "",
 			 "want a file with the broker's CA, as RABBITMQ_URL is https");
+	if (strchr(cfg->rabbitmq_user, ':'))
+		complain(l, "RABBITMQ_USER", cfg->rabbitmq_user, "want a user without a colon");
 	if (!cfg->rabbitmq_user[0] && !get(l, "RABBITMQ_USER")[0])
 		complain(l, "RABBITMQ_USER", "", "want a user, as RABBITMQ_URL is set");
 	if (!get(l, "RABBITMQ_PASSWORD")[0] == !get(l, "RABBITMQ_PASSWORD_FILE")[0])

@@ -18,10 +18,11 @@ struct sweep {
 	int64_t              until_ms; /* moves on with each queue that went */
 	int64_t              retry_after_ms;
 	unsigned             deleted;
-	struct rabbitmq_page refused;  /* queues that the broker did not delete in this walk */
-	char                 why[256]; /* ... in its words */
-	long                 status;   /* of the broker's last answer */
-	bool                 denied;   /* our user may not: final */
+	struct rabbitmq_page refused; /* queues that the broker did not delete in the last walk */
+	char                 why_refused[256]; /* the last of them */
+	char                 why[256];         /* the broker's last words that were no answer */
+	long                 status;           /* of the broker's last answer */
+	bool                 denied;           /* our user may not: final */
 };
 
 /*
@@ -107,6 +108,7 @@ static void note_refused(struct sweep *s, const char *name)
 
 	if (p->count < ARRAY_SIZE(p->names)) /* those beyond are not named, but they count */
 		(void)copy_str(p->names[p->count++], sizeof(p->names[0]), name); /* same size */
+	(void)copy_str(s->why_refused, sizeof(s->why_refused), s->why);          /* same size */
 	log_debug("queue", LS("name", name), LS("outcome", "refused"), LS("error", s->why));
 }
 
@@ -168,11 +170,13 @@ static int walk(struct sweep *s)
 {
 	struct rabbitmq_page page, before = { .count = 0 };
 
-	s->refused.count = 0;
 	s->retry_after_ms = 0;
-	for (unsigned number = 1; number <= PAGES_MAX;) {
+	for (unsigned number = 1, lists = 0; number <= PAGES_MAX; lists++) {
 		if (list(s, number, &page) < 0)
 			return -EAGAIN;
+		if (!lists)
+			s->refused.count =
+				0; /* not sooner: without a list they are still to be named */
 		int went = delete_page(s, &page, &before);
 		if (went < 0)
 			return went;
@@ -211,7 +215,7 @@ static void report(const struct sweep *s, enum fate f)
 {
 	for (size_t i = 0; f == FATE_LEFT && i < s->refused.count; i++)
 		log_warn("queue", LS("name", s->refused.names[i]), LS("outcome", "refused"),
-			 LS("error", s->why));
+			 LS("error", s->why_refused));
 	LOG_(fate_is_left(f) ? LOG_WARN : LOG_INFO, "queues",
 	     LS("prefix", s->a->cfg->rabbitmq_queue_prefix), LS("outcome", fate_name(f)),
 	     LI("count", s->deleted));

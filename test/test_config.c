@@ -437,6 +437,11 @@ static void the_broker(void **state)
 		     "h")
 			.count,
 		1); /* nothing to verify it against */
+	assert_int_equal(
+		load(&cfg, ENV("RABBITMQ_URL=http://h", "RABBITMQ_USER=u:v", "RABBITMQ_PASSWORD=p"),
+		     "h")
+			.count,
+		1); /* HTTP would take what follows the colon for the password */
 	assert_int_equal(load(&cfg, ENV("RABBITMQ_URL=http://h"), "h").count,
 			 2); /* user, password */
 	assert_int_equal(load(&cfg,
