@@ -4,17 +4,22 @@
 ARG DEBIAN_RELEASE=bookworm
 # As in the Makefile; the build fails if it is not.
 ARG VERSION=2.0.0
+# Predefined, but not by every buildah: then --build-arg BUILDPLATFORM=linux/amd64 with --platform.
+ARG BUILDPLATFORM
 
-FROM debian:${DEBIAN_RELEASE}-slim AS build
+# The build stage runs on the machine that builds, and cross-compiles where --platform is another.
+FROM --platform=$BUILDPLATFORM debian:${DEBIAN_RELEASE}-slim AS build
 ARG VERSION
+ARG TARGETARCH
 WORKDIR /src
 RUN apt-get update && apt-get install -y --no-install-recommends make
 COPY Makefile ./
-RUN make deps-static
+RUN make deps-static ARCH=$TARGETARCH
 COPY static static
-RUN make libcurl
+RUN make libs ARCH=$TARGETARCH
 COPY *.c *.h ./
-RUN make static && [ "$(build/static/cleanup-grpc --version)" = "cleanup-grpc $VERSION" ]
+RUN [ "$(make -s version)" = "$VERSION" ] && make static ARCH=$TARGETARCH && mkdir /image && \
+    mv build/static*/cleanup-grpc build/static*/sbom.spdx.json /image/
 
 FROM scratch
 ARG VERSION
@@ -22,6 +27,6 @@ LABEL org.opencontainers.image.title="cleanup-grpc" \
       org.opencontainers.image.description="Watches one streaming job and tears it down when it has ended" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.licenses="MIT"
-COPY --from=build /src/build/static/cleanup-grpc /cleanup-grpc
+COPY --from=build /image/ /
 USER 65532:65532
 ENTRYPOINT ["/cleanup-grpc"]

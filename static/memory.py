@@ -1,0 +1,47 @@
+#!/usr/bin/python3
+"""memory.py BINARY... - size, and memory while watching (kB; the file's pages are shared by two).
+
+Two processes of each BINARY watch a job on the fake API server and make five checks a second; after
+2.5 s, one is measured by /proc/PID/smaps_rollup. With a single process all pages of the file would
+count as private, too, and so would those of a file that was just written: hence two, and a sync.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "test"))
+from fakekube import FakeKube  # noqa: E402
+
+JOB_ID = "12-70788"
+
+
+def measure(binary):
+    os.sync()
+    with tempfile.TemporaryDirectory() as directory, FakeKube(dir=pathlib.Path(directory) / "sa") as kube:
+        kube.create_job(f"grpc-job-{JOB_ID}")
+        kube.create_service(f"grpc-service-{JOB_ID}")
+        kube.create_job(f"cleanup-job-{JOB_ID}", containers=("cleanup",))
+        env = {**kube.env(), "JOB_ID": JOB_ID, "CHECK_INTERVAL_SECONDS": "0.2", "CPU_USAGE_THRESHOLD": "0"}
+        started = [subprocess.Popen([binary], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   for _ in range(2)]
+        try:
+            kube.wait_request(verb="watch", resource="jobs")
+            time.sleep(2.5)
+            proc = pathlib.Path(f"/proc/{started[0].pid}")
+            lines = (proc / "smaps_rollup").read_text().splitlines()[1:]
+            cpu = int((proc / "schedstat").read_text().split()[0]) / 1e6
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return kb["Rss"], kb["Private_Clean"] + kb["Private_Dirty"], cpu
+
+
+for path in sys.argv[1:]:
+    rss, private, cpu = measure(os.path.abspath(path))
+    print(f"{path}: {os.path.getsize(path)} bytes, Rss {rss} kB, private {private} kB, "
+          f"CPU since the start {cpu:.1f} ms", flush=True)

@@ -1,0 +1,70 @@
+#!/bin/bash
+# static/openssl.sh DIR - a static OpenSSL with what a client of TLS 1.2 and 1.3 uses, and no more
+#
+# Certificates: RSA, ECDSA, Ed25519 (and Ed448). Ciphers: AES-GCM, ChaCha20-Poly1305, AES-CCM, AES-CBC.
+# Key exchange: X25519, the NIST curves (and X448). Security level 2, as in Debian.
+# Leaves DIR/lib/libssl.a, libcrypto.a and pkgconfig, and DIR/include. docs/footprint.md says what it
+# is worth. static/openssl.sh --test DIR builds OpenSSL's own tests with the same options, and runs
+# them (static/openssl-test.sh).
+set -euo pipefail
+
+usage="usage: $0 [--test] DIR   (CC, CFLAGS, HOST and APT_ETC=/etc/apt from the environment)"
+here=$(cd "$(dirname "$0")" && pwd)
+test=
+[ "${1:-}" != --test ] || { test=yes && shift; }
+out=$(realpath -m "${1:?$usage}")
+# shellcheck source=static/source.sh
+. "$here/source.sh"
+
+# no-autoerrinit, but not no-err: no strings are loaded (100 kB of heap) or linked, unless the program
+# asks for them. no-threads: there is one (test/image_scenario.py holds the program to it).
+OFF="shared module dso engine dynamic-engine afalgeng async autoload-config autoerrinit threads
+     aria bf blake2 camellia cast cmac cmp cms comp ct des dh dsa dtls dtls1 dtls1-method dtls1_2
+     dtls1_2-method ec2m gost idea ktls legacy md2 md4 mdc2 multiblock nextprotoneg ocb ocsp psk rc2
+     rc4 rc5 rfc3779 rmd160 scrypt sctp seed siphash siv sm2 sm3 sm4 srp srtp ssl-trace ssl3
+     ssl3-method tls1 tls1-method tls1_1 tls1_1-method ts ui-console uplink weak-ssl-ciphers
+     whirlpool zlib"
+
+# No options exist for these, which TLS does not use. Each algorithm of a provider costs memory when
+# the first of its kind is fetched. (The stitched CBC-HMAC ones are only faster.)
+UNUSED='AES_\d+_(CBC_CTS|OFB|CFB[18]?|XTS|WRAP\w*|CBC_HMAC_SHA\d+)|AES_192_\w+
+|SHA2_512_2\d\d|SHA3_\d+|SHAKE_128|KECCAK_KMAC_\d+|KMAC_\d+|GMAC|POLY1305
+|SSKDF|SSHKDF|PKCS12KDF|X963KDF|X942KDF_ASN1|KBKDF|KRB5KDF|HASH_DRBG|TEST_RAND'
+drop_unused() {
+	perl -0pi -e 's/^[ \t]*(?:ALGC?\(|\{ )PROV_NAMES_(?:'"${UNUSED//$'\n'/}"'),.*?[)}],\n//msg' \
+		providers/defltprov.c
+}
+
+target() {
+	case ${HOST:-$($CC -dumpmachine)} in
+	x86_64*) echo linux-x86_64 ;;
+	aarch64*) echo linux-aarch64 ;;
+	*) echo "linux-generic64" ;;
+	esac
+}
+
+config() { # the words that decide what is built
+	target
+	echo --prefix=/usr --libdir=lib --openssldir=/etc/ssl -DOPENSSL_TLS_SECURITY_LEVEL=2
+	for f in $OFF; do echo "no-$f"; done
+}
+
+configure() { # configure WORD...
+	# shellcheck disable=SC2046 # words on purpose
+	CC=$CC AR=${HOST:+$HOST-}ar RANLIB=${HOST:+$HOST-}ranlib \
+		logged configure ./Configure $(config) "$@" "$CFLAGS"
+}
+
+build() {
+	drop_unused
+	configure no-tests
+	logged make make -j"$jobs" build_generated libcrypto.a libssl.a
+	logged install make DESTDIR="$dest" install_dev
+}
+
+if [ -n "$test" ]; then
+	# shellcheck source=static/openssl-test.sh
+	. "$here/openssl-test.sh"
+else
+	make_from openssl archive:libssl-dev tarball
+fi
