@@ -11,6 +11,7 @@
 
 #include "app.h"
 #include "check.h"
+#include "json.h"
 
 enum exit_status {
 	EXIT_DONE = 0,        /* torn down, or nothing to do */
@@ -240,6 +241,7 @@ int main(int argc, char **argv)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core file may hold the token */
 	if (configure(&cfg, &options) < 0)
 		return EXIT_CONFIG;
+	json_init();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		log_error("cannot start", LS("error", "libcurl"));
 		return EXIT_INCOMPLETE;

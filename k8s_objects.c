@@ -1,34 +1,16 @@
 #include "k8s_objects.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "json.h"
 
 /* ---- Reading JSON: absent or null is the default, another type is an error ---- */
 
 static int bad(struct err *err, const char *what)
 {
 	return err_set(err, EBADMSG, "%s: missing, too long, or of another type", what);
-}
-
-/* New reference, an object; NULL + *err otherwise. */
-static json_t *parse(const char *p, size_t n, struct err *err)
-{
-	json_error_t je;
-	json_t      *root =
-		json_loadb(p ? p : "", p ? n : 0, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
-
-	if (!root) {
-		err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
-		return NULL;
-	}
-	if (!json_is_object(root)) {
-		err_set(err, EBADMSG, "not a JSON object");
-		json_decref(root);
-		return NULL;
-	}
-	return root;
 }
 
 /* Borrowed; *@ret NULL if absent. */
@@ -249,7 +231,7 @@ static int job_from(const json_t *root, const char *name, struct k8s_job *ret, s
 
 int k8s_job_decode(const char *p, size_t n, const char *name, struct k8s_job *ret, struct err *err)
 {
-	json_auto_t *root = parse(p, n, err);
+	json_auto_t *root = json_read(p, n, err);
 
 	if (!root)
 		return -EBADMSG;
@@ -262,7 +244,7 @@ int k8s_job_list_decode(const char *p, size_t n, const char *name, bool *ret_fou
 			struct err *err)
 {
 	char         version[K8S_VERSION_SIZE];
-	json_auto_t *root = parse(p, n, err);
+	json_auto_t *root = json_read(p, n, err);
 	json_t      *meta, *items;
 
 	if (!root)
@@ -305,14 +287,14 @@ static int status_from(const json_t *root, struct k8s_status *ret)
 
 int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct err *err)
 {
-	json_auto_t *root = parse(p, n, err);
+	json_auto_t *root = json_read(p, n, err);
 
 	return root ? status_from(root, ret) : -EBADMSG;
 }
 
 int k8s_deleted_decode(const char *p, size_t n, const char *kind, struct err *err)
 {
-	json_auto_t *root = parse(p, n, err);
+	json_auto_t *root = json_read(p, n, err);
 
 	if (!root)
 		return -EBADMSG;
@@ -354,7 +336,7 @@ int k8s_watch_decode(const char *p, size_t n, const char *name, struct watch_eve
 		     struct err *err)
 {
 	struct watch_event ev = { 0 };
-	json_auto_t       *root = parse(p, n, err);
+	json_auto_t       *root = json_read(p, n, err);
 	json_t            *object = NULL;
 
 	if (!root)
@@ -398,7 +380,7 @@ int k8s_service_decode(const char *p, size_t n, const char *name, const char *ow
 		       struct k8s_service *ret, struct err *err)
 {
 	struct k8s_service s = { 0 };
-	json_auto_t       *root = parse(p, n, err);
+	json_auto_t       *root = json_read(p, n, err);
 	json_t            *meta;
 
 	if (!root)
@@ -499,7 +481,7 @@ static int pod_from(const json_t *item, struct k8s_pod *pod, struct err *err)
 int k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *err)
 {
 	struct k8s_pods pods = { 0 };
-	json_auto_t    *root = parse(p, n, err);
+	json_auto_t    *root = json_read(p, n, err);
 	json_t         *items = NULL;
 
 	if (!root)
@@ -529,7 +511,7 @@ int k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *e
 
 int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *err)
 {
-	json_auto_t *root = parse(p, n, err);
+	json_auto_t *root = json_read(p, n, err);
 	bool         allowed = false;
 	json_t      *status;
 

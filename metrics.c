@@ -3,9 +3,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "json.h"
 
 /* ---- Quantities ---- */
 
@@ -222,8 +223,7 @@ static int item_from(const json_t *item, struct pod_metrics *m, struct err *err)
 int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, struct err *err)
 {
 	struct pod_metrics m = { 0 };
-	json_error_t       je;
-	json_auto_t       *root = json_loadb(body, len, JSON_REJECT_DUPLICATES, &je);
+	json_auto_t       *root = json_read(body, len, err);
 	const char        *kind = json_string_value(json_object_get(root, "kind"));
 	const json_t      *items = json_object_get(root, "items");
 	json_t            *item;
@@ -231,7 +231,7 @@ int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, st
 	int                r = 0;
 
 	if (!root)
-		return err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
+		return -EBADMSG;
 	if (!kind || strcmp(kind, "PodMetricsList") != 0 ||
 	    !(json_is_array(items) || json_is_null(items)))
 		return err_set(err, EBADMSG, "not a PodMetricsList");

@@ -1,9 +1,10 @@
 #include "rabbitmq.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "json.h"
 
 #define URL_BYTES      4096
 #define PASSWORD_BYTES 1024
@@ -89,7 +90,7 @@ struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, 
 /* {"error": ..., "reason": ...}, or the start of whatever else came. */
 static void words_of(const struct buf *body, char *words, size_t size)
 {
-	json_auto_t *root = json_loadb(body->data ? body->data : "", body->len, 0, NULL);
+	json_auto_t *root = json_read(body->data, body->len, NULL);
 	const char  *reason = json_string_value(json_object_get(root, "reason"));
 
 	(void)snprintf(words, size, "%.200s", reason ? reason : body->len ? body->data : "no body");
@@ -140,14 +141,13 @@ int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rab
 			 struct err *err)
 {
 	struct rabbitmq_page page = { .count = 0 };
-	json_error_t         je;
-	json_auto_t *root = json_loadb(p ? p : "", n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
-	const json_t *items = json_object_get(root, "items");
-	const json_t *number = json_object_get(root, "page");
-	const json_t *pages = json_object_get(root, "page_count");
+	json_auto_t         *root = json_read(p, n, err);
+	const json_t        *items = json_object_get(root, "items");
+	const json_t        *number = json_object_get(root, "page");
+	const json_t        *pages = json_object_get(root, "page_count");
 
 	if (!root)
-		return err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
+		return -EBADMSG;
 	if (!prefix[0] || !json_is_array(items) || !json_is_integer(number) ||
 	    !json_is_integer(pages))
 		return err_set(err, EBADMSG, "not a page of queues");
