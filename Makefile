@@ -39,7 +39,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test demo \
-        timeline asan faults e2e control-plane fuzz libcurl static \
+        timeline asan faults longlife e2e control-plane fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -59,7 +59,7 @@ $(B)/%.o: %.c Makefile
 BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev
 DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
 TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-pytest-xdist python3-yaml \
-               faketime rabbitmq-server python3-pika
+               faketime rabbitmq-server python3-pika python3-seccomp
 STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev libc-ares-dev perl $(CROSS_DEPS)
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
@@ -128,6 +128,10 @@ control-plane: deps-e2e
 faults: deps all
 	$(PY) test/faults_table.py
 
+# 100,000 checks and 1,000 watches: memory, descriptors and connections stay as they are.
+longlife: deps all
+	$(PY) test/longlife.py 100000 1000
+
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
 FUZZ_TARGETS := env job metrics quantity queues status watch
@@ -165,7 +169,7 @@ STATIC_PKG   = env $(if $(ARCH),PKG_CONFIG_LIBDIR,PKG_CONFIG_PATH)=$(subst $() ,
                pkg-config --static
 LIBS_ENV     = CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
 
-.PHONY: libs deps-emulator openssl-test tls-test static-arm64 static-arm64-test reproducible
+.PHONY: libs static-test deps-emulator openssl-test tls-test static-arm64 static-arm64-test reproducible
 libs: deps-static
 	@$(LIBS_ENV) static/foreign.sh $(S)
 	@for l in $(STATIC_LIBS); do $(LIBS_ENV) static/$$l.sh $(S)/$$l || exit 1; done
@@ -180,6 +184,10 @@ static: libs
 	RUN=$(EMULATOR) static/check.sh $(S)/$(PROG) \
 		$$([ -e $(S)/openssl/lib ] && echo $(STATIC_MAX) || echo $(ARCHIVE_MAX))
 	static/spdx.sh $(S) $(PROG) $(VERSION) '$(STATIC_CC)' >$(S)/sbom.spdx.json
+
+# What only the static binary can show: under seccomp.json, and its memory beside 20,000 queues.
+static-test: deps static
+	$(PY) -m pytest -q test/test_seccomp.py test/test_rabbitmq.py -k 'seccomp or 20_000'
 
 static-arm64:
 	$(MAKE) static ARCH=arm64

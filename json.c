@@ -28,14 +28,14 @@ json_t *json_read(const char *p, size_t n, struct err *err)
 	starved = false;
 	json_t *root =
 		json_loadb(p ? p : "", p ? n : 0, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
-	if (root && !starved && json_is_object(root))
-		return root;
 	if (starved)
 		err_set(err, ENOMEM, "out of memory");
 	else if (!root)
 		err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
-	else
+	else if (!json_is_object(root))
 		err_set(err, EBADMSG, "not a JSON object");
+	else
+		return root;
 	json_decref(root);
 	return NULL;
 }
