@@ -299,6 +299,8 @@ static void adopt(struct app *a)
 	}
 	AUTO_FREE char *body = k8s_owner_patch_new(a->service.uid, job.name, job.uid);
 	q.body = body;
+	if (!body)
+		service_later(a, &(struct k8s_result){ 0 });
 	if (!body || app_call(a, &q, &r) < 0)
 		return;
 	if (r.answer == K8S_OK) {

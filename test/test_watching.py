@@ -179,7 +179,8 @@ def test_a_newcomer_is_left_alone(world):
     assert cleaner.log(level="warn")
     assert world.deletions() == []
     assert world.left() >= {JOB, SERVICE, SELF}
-    assert (world.summary()["trigger"], world.summary()["job"]) == ("none", "newcomer")
+    assert world.summary()["job"] == "newcomer"
+    assert world.summary()["trigger"] in ("none", "gone")  # as the two events arrive at once or not
 
 
 def test_a_newcomer_that_only_a_read_shows_is_left_alone(world):
