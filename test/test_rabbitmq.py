@@ -255,13 +255,16 @@ def test_20_000_queues_of_others_cost_nothing(rabbit, monkeypatch):
     rabbit.broker.declare(rabbit.vhost, "foreign", "x-" + PREFIX)
     rabbit.broker.clone(rabbit.vhost, "foreign", 20_000)
     rabbit.ours(*(f"{'q' * 150}{i}" for i in range(300)))
+    rabbit.world.pair(cpu="900m")
+    cleaner = rabbit.run()
     memory = {}
     for name in (JOB, SELF):    # before the broker is asked, and after
         rabbit.world.kube.before(
             lambda kube, request: memory.update({request.name: {
                 key: memory_of(cleaner, key) for key in ("VmRSS", "VmHWM")}}),
             verb="delete", resource="jobs", name=name)
-    cleaner = rabbit.teardown()
+    rabbit.world.kube.wait_request(verb="watch", resource="jobs")
+    rabbit.world.kube.complete_job(JOB)
     assert cleaner.wait(PATIENCE) == 0
     assert rabbit.broker.api("GET", f"/api/queues/{rabbit.vhost}?page=1&page_size=1")[
         "total_count"] == 20_002
