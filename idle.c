@@ -12,6 +12,16 @@ static bool held(const struct app *a)
 	return hold_holds(target_hold(&a->target.job, app_api_ms(a), NULL));
 }
 
+/*
+ * The readings so far count no more, nor how long a DELETE that rested on them was tried. (A mere
+ * gap in the readings clears the count only: our own tries make gaps, and must come to an end.)
+ */
+static void clear_count(struct idle *i)
+{
+	idle_count_clear(&i->count);
+	i->acting_ms = 0;
+}
+
 /* Logs where a hold starts, changes or ends, and keeps the count at zero while it lasts. */
 static void hold_run(struct app *a)
 {
@@ -20,9 +30,8 @@ static void hold_run(struct app *a)
 	bool         told = i->hold_told && strcmp(i->hold, a->target.job.hold) == 0;
 
 	if (hold_holds(h)) {
-		idle_count_clear(&i->count);
+		clear_count(i);
 		i->reading = READING_UNKNOWN;
-		i->acting_ms = 0;
 		if (told)
 			return;
 		i->hold_told = true;
@@ -326,7 +335,7 @@ static bool look_at_idle_pods(struct app *a)
 	const char     *why = r == 0 ? pods_contradict(&pods, &a->idle.metrics) : NULL;
 
 	if (why) {
-		idle_count_clear(&a->idle.count);
+		clear_count(&a->idle);
 		unknown(a, why);
 	}
 	k8s_pods_fini(&pods);
@@ -360,7 +369,7 @@ static bool last_look(struct app *a, enum trigger t)
 		return false;
 	hold_run(a);
 	if (held(a) || job.suspended) {
-		idle_count_clear(&a->idle.count);
+		clear_count(&a->idle);
 		return false;
 	}
 	/* the DELETE's precondition: of this read, not of a watch event that may still come */

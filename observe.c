@@ -290,21 +290,17 @@ static void adopt(struct app *a)
 	struct k8s_request q = { .verb = K8S_PATCH,
 				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
-	struct k8s_job     job;
 	struct k8s_result  r;
 
-	if (observe_read_job(a, &job) < 0 || a->target.state != TARGET_LIVE) {
-		service_later(a, &(struct k8s_result){ 0 });
-		return;
-	}
-	AUTO_FREE char *body = k8s_owner_patch_new(a->service.uid, job.name, job.uid);
+	AUTO_FREE char *body =
+		k8s_owner_patch_new(a->service.uid, a->cfg->target_job, a->target.job.uid);
 	q.body = body;
 	if (!body)
 		service_later(a, &(struct k8s_result){ 0 });
 	if (!body || app_call(a, &q, &r) < 0)
 		return;
 	if (r.answer == K8S_OK) {
-		log_info("service adopted", LS("service", q.name), LS("owner", job.name));
+		log_info("service adopted", LS("service", q.name), LS("owner", a->cfg->target_job));
 		a->service.settled = true;
 	} else if (r.answer == K8S_FORBIDDEN) {
 		log_forbidden(a, &q, "the Service is not adopted");
@@ -322,6 +318,7 @@ static void note_service(struct app *a)
 				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
 	struct k8s_service s = { 0 };
+	struct k8s_job     job;
 	struct k8s_result  r;
 	struct err         err = { 0 };
 
@@ -331,6 +328,12 @@ static void note_service(struct app *a)
 	    k8s_service_decode(r.body.data, r.body.len, q.name, a->target.job.uid, &s, &err) < 0)
 		k8s_result_refuse(&r, &err);
 	k8s_result_fini(&r);
+	/* ours, if it says so itself, or if our Job was still there behind the read of it */
+	if (r.answer == K8S_OK && !s.owned &&
+	    (observe_read_job(a, &job) < 0 || a->target.state != TARGET_LIVE)) {
+		service_later(a, &(struct k8s_result){ 0 });
+		return;
+	}
 	if (r.answer == K8S_OK) {
 		a->service.noted = true;
 		(void)copy_str(a->service.uid, sizeof(a->service.uid), s.uid); /* same size */
@@ -379,7 +382,7 @@ static bool service_wanted(const struct app *a)
 
 static bool self_wanted(const struct app *a)
 {
-	return a->target.state == TARGET_LIVE && a->cfg->delete_self && !a->self_asked;
+	return !target_is_over(&a->target) && a->cfg->delete_self && !a->self_asked;
 }
 
 int64_t observe_due_ms(const struct app *a)
@@ -405,14 +408,14 @@ void observe_run(struct app *a)
 
 	if (!w->exchange && w->version[0])
 		watch_open(a);
+	if (self_wanted(a) && now_ms() >= a->self_due_ms)
+		note_self(a); /* first: nobody can have replaced us yet */
 	if (now_ms() >= w->list_due_ms)
 		list_job(a);
 	else if (now_ms() >= w->read_due_ms)
 		(void)observe_read_job(a, &job); /* logged, and due again, where it fails */
 	if (!w->exchange && w->version[0] && !app_interrupted(a))
 		watch_open(a);
-	if (self_wanted(a) && now_ms() >= a->self_due_ms && !app_interrupted(a))
-		note_self(a);
 	if (service_wanted(a) && now_ms() >= a->service.due_ms && !app_interrupted(a))
 		note_service(a);
 }

@@ -217,6 +217,8 @@ static enum outcome run_steps(struct teardown *t)
 	await_job(t);
 	if (t->service == FATE_LEFT && !app_interrupted(a))
 		delete_service(t); /* once more, with the time that is left */
+	if (t->look_again)
+		return OUTCOME_LOOK_AGAIN;
 	if (teardown_is_complete(t) && a->cfg->delete_self)
 		t->self = told("self", a->cfg->self_job, delete_self(a));
 	if (!teardown_is_complete(t))

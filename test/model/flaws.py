@@ -1,58 +1,10 @@
-"""The flaws of docs/model.md, shown with the real binary: pytest test/model/flaws.py.
+"""The flaw of docs/model.md that is left, shown with the real binary: pytest test/model/flaws.py.
 
-Each fails as long as the program has the flaw; a fix takes its test to test_teardown.py.
+It fails as long as the program has the flaw. Those that were mended: test_model_findings.py.
 """
-import asyncio
-import contextlib
-import json
-import time
-
-from conftest import JOB, SELF, SERVICE
-from fakekube import faults
+from conftest import JOB, SERVICE
 
 ACTIVE = "100m"
-
-
-def test_a_newcomers_service_is_not_noted_as_ours(world):
-    """NOTE_UNCONFIRMED: read after the Job's replacement, of which the watch tells too late."""
-    kube = world.kube
-    world.pair(service=False, cpu=ACTIVE)
-    cleaner = world.run(ADOPT_SERVICE="false", CHECK_INTERVAL_SECONDS=10,
-                        COMPLETED_GRACE_SECONDS=60)
-    kube.wait_request(verb="get", resource="services")
-    kube.wait_watch(resource="jobs")
-    kube.silence_watches(resource="jobs")
-    kube.complete_job(JOB)
-    completed = kube.job(JOB)
-    kube.recreate_job(JOB, cpu=ACTIVE)
-    kube.create_service(SERVICE)
-    theirs = kube.service(SERVICE)["metadata"]["uid"]
-    reads = len(world.requests(verb="get", resource="services"))
-    kube.wait_request(verb="get", resource="services", count=reads + 1)
-    time.sleep(0.3)  # the answer has arrived
-
-    def finish_alone(watch):
-        watch._pending.clear()
-        watch._silent = False
-        watch.push(json.dumps({"type": "MODIFIED", "object": completed}).encode() + b"\n")
-        watch._wake.set()
-    kube._each_watch({"resource": "jobs"}, finish_alone)
-    with contextlib.suppress(AssertionError):  # it has seen the newcomer, or it acts
-        cleaner.wait(3)
-    assert kube.service(SERVICE)["metadata"]["uid"] == theirs
-
-
-def test_a_newer_cleaner_is_not_hit_by_one_that_never_knew_its_own_uid(world):
-    """ASK_SELF_LATE: a Job that had finished at the first look is never LIVE."""
-    world.pair()
-    world.kube.complete_job(JOB)
-
-    async def replace_us(kube, request):
-        await asyncio.sleep(3)  # nobody does that within the second of our start
-        kube.recreate_job(SELF, containers=("cleanup",))
-    world.kube.before(replace_us, verb="delete", resource="services")
-    assert world.run().wait() == 0
-    assert world.kube.job(SELF)
 
 
 def test_a_service_that_its_owner_created_anew_goes_with_the_job(world):
@@ -64,16 +16,3 @@ def test_a_service_that_its_owner_created_anew_goes_with_the_job(world):
     world.kube.complete_job(JOB)
     assert cleaner.wait() == 0
     world.wait_gone()
-
-
-def test_a_job_that_is_seen_late_in_the_second_round_is_watched(world):
-    """LATE_JOB_IGNORED: the first round was held up for a minute."""
-    world.kube.create_service(SERVICE)
-    world.kube.create_job(SELF, containers=("cleanup",))
-    world.kube.fault(faults.unavailable(), verb="get", resource="services", times=None)
-    cleaner = world.run(speed=30, MISSING_JOB_TIMEOUT_SECONDS=2, CHECK_INTERVAL_SECONDS=10)
-    cleaner.wait_log(msg="service", outcome="left", timeout=30)
-    world.kube.clear_faults()
-    world.kube.create_job(JOB, cpu=ACTIVE)
-    cleaner.wait_log(msg="job state", to="live", timeout=20)
-    assert world.kube.job(SELF)
