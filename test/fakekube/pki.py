@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 
 SERVER_NAMES = ("IP:127.0.0.1", "IP:::1", "DNS:localhost", "DNS:kubernetes.default.svc",
@@ -65,6 +66,7 @@ class Authority(Certificate):
         self._config.write_text(_CONFIG.format(dir=directory))
         (directory / "index.txt").touch()
         self._numbers = itertools.count()
+        self._database = threading.Lock()  # `openssl ca` takes none of its own
         _openssl("req", "-config", self._config, "-x509", "-newkey", "ec", "-pkeyopt",
                  "ec_paramgen_curve:P-256", "-nodes", "-days", 3650, "-subj", f"/CN={name}",
                  "-extensions", "ca_ext", "-keyout", self.key, "-out", self.cert)
@@ -87,8 +89,9 @@ class Authority(Certificate):
             start, end = DAY, 2 * DAY
         start, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + t))
                       for t in (start, end))
-        _openssl("ca", "-config", self._config, "-batch", "-notext", "-startdate", start,
-                 "-enddate", end, "-in", request, "-out", cert)
+        with self._database:
+            _openssl("ca", "-config", self._config, "-batch", "-notext", "-startdate", start,
+                     "-enddate", end, "-in", request, "-out", cert)
         return Certificate(cert, key)
 
 
