@@ -5,6 +5,7 @@
 # make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
 # make fuzz      libFuzzer on the parsers            make timeline    draw the README's picture
 # make faults    the table of all faults             make longlife    100,000 checks
+# make model     the protocol, checked with spin     make static-arm64, tls-test, reproducible
 # make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
 # make deps      install what the tests need         make clean       remove build/
 # Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
@@ -39,7 +40,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test demo \
-        timeline asan faults longlife e2e control-plane fuzz libcurl static \
+        timeline asan faults longlife model e2e control-plane fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -131,6 +132,11 @@ faults: deps all
 # 100,000 checks and 1,000 watches: memory, descriptors and connections stay as they are.
 longlife: deps all
 	$(PY) test/longlife.py 100000 1000
+
+# The protocol as a Promela model, with spin: docs/model.md.
+model:
+	$(call install,spin gcc)
+	test/model/run.sh
 
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
