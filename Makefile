@@ -80,6 +80,9 @@ deps-demo:
 	$(call install,$(DEMO_DEPS))
 deps-static:
 	$(call install,$(STATIC_DEPS))
+	@[ $$(id -u) = 0 ] && sudo= || sudo=sudo; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --only-upgrade libssl-dev \
+		>/dev/null || echo "$@: going on with the libssl-dev that is there"
 deps-lint:
 	$(call install,$(LINT_DEPS))
 deps-fuzz:

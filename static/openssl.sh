@@ -66,5 +66,7 @@ if [ -n "$test" ]; then
 	# shellcheck source=static/openssl-test.sh
 	. "$here/openssl-test.sh"
 else
-	make_from openssl archive:libssl-dev tarball
+	# The distribution's security patches come before size; who wants the small binary at any rate
+	# sets UPSTREAM_TARBALL=1 (static/source.sh says what that leaves out).
+	make_from openssl archive:libssl-dev ${UPSTREAM_TARBALL:+tarball}
 fi
