@@ -6,8 +6,13 @@
 
 #define WAIT_MAX_MS 60000
 
+/*
+ * With c-ares each new easy handle opens a channel of its own, which reads resolv.conf. So one that
+ * has ended is used again; but never one that knew a password.
+ */
 struct http {
 	CURLM      *multi;      /* owned */
+	CURL       *spare;      /* owned, reset; NULL = none */
 	const char *user_agent; /* borrowed */
 };
 
@@ -18,6 +23,7 @@ struct http_exchange {
 	void                *arg;     /* borrowed */
 	bool                 too_big;
 	bool                 done;
+	bool                 had_password;
 	struct http_response response;
 };
 
@@ -48,6 +54,7 @@ void http_free(struct http *h)
 {
 	if (!h)
 		return;
+	curl_easy_cleanup(h->spare);
 	if (h->multi)
 		(void)curl_multi_cleanup(h->multi);
 	free(h);
@@ -176,7 +183,9 @@ struct http_exchange *http_start(struct http *h, const struct http_request *q, s
 	x->arg = q->arg;
 	x->response.body.max = q->max_body ? q->max_body : HTTP_MAX_BODY_BYTES;
 	x->response.date_ms = -1;
-	x->easy = curl_easy_init();
+	x->had_password = q->password != NULL;
+	x->easy = h->spare ? h->spare : curl_easy_init();
+	h->spare = NULL;
 	CURLcode  rc = x->easy ? set_up(h, x, q) : CURLE_OUT_OF_MEMORY;
 	CURLMcode mc = rc ? CURLM_INTERNAL_ERROR : curl_multi_add_handle(h->multi, x->easy);
 	if (mc) {
@@ -194,7 +203,12 @@ void http_end(struct http *h, struct http_exchange *x)
 		return;
 	if (x->easy) {
 		(void)curl_multi_remove_handle(h->multi, x->easy); /* no-op if not in it */
-		curl_easy_cleanup(x->easy);
+		if (h->spare || x->had_password) {
+			curl_easy_cleanup(x->easy);
+		} else {
+			curl_easy_reset(x->easy); /* forgets all but the connections */
+			h->spare = x->easy;
+		}
 	}
 	for (struct curl_slist *l = x->headers; l; l = l->next)
 		wipe(l->data, strlen(l->data));
