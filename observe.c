@@ -1,5 +1,6 @@
 /* The Job and its Service, as they are: reads are the truth, the watch is a hint. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -410,10 +411,12 @@ void observe_run(struct app *a)
 		watch_open(a);
 	if (self_wanted(a) && now_ms() >= a->self_due_ms)
 		note_self(a); /* first: nobody can have replaced us yet */
-	if (now_ms() >= w->list_due_ms)
+	if (now_ms() >= w->list_due_ms) {
 		list_job(a);
-	else if (now_ms() >= w->read_due_ms)
+	} else if (now_ms() >= w->read_due_ms) {
 		(void)observe_read_job(a, &job); /* logged, and due again, where it fails */
+		(void)malloc_trim(0);            /* what handshakes and long answers left */
+	}
 	if (!w->exchange && w->version[0] && !app_interrupted(a))
 		watch_open(a);
 	if (service_wanted(a) && now_ms() >= a->service.due_ms && !app_interrupted(a))
