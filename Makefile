@@ -5,7 +5,9 @@
 # make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
 # make fuzz      libFuzzer on the parsers            make timeline    draw the README's picture
 # make faults    the table of all faults             make longlife    100,000 checks
-# make model     the protocol, checked with spin     make static-arm64, tls-test, reproducible
+# make model     the protocol, checked with spin     make valgrind    some scenarios, slowly
+# make static-arm64, tls-test, reproducible          make seccomp-trace   where seccomp.json is from
+# make bench     what it costs, beside kubectl       make fleet       N=1000 of them at once
 # make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
 # make deps      install what the tests need         make clean       remove build/
 # Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
@@ -39,8 +41,8 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test demo \
-        timeline asan faults longlife model e2e control-plane fuzz libcurl static \
+.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e deps-bench check test \
+        demo timeline asan valgrind faults longlife model bench fleet e2e control-plane fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -116,6 +118,19 @@ asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
 	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest $(PYTEST_ARGS) test
 
+# The scenarios that do not depend on how fast the program is: valgrind is 20 times slower.
+VALGRIND_TESTS := watching readings teardown check process
+VALGRIND_ONLY  := (order_of_an_idle or every_delete_carries or what_may_pass or open_outcome or \
+	deleted_job_is_gone or newcomer or hold_stops or 410_in or expired_version or two_events or \
+	line_that_cannot_be_read or a_signal or the_table or broker_that_cannot or help_names or \
+	every_bad_value or list_too_large or 403_is_final) and not 1.26 and not services and \
+	not threshold_is and not 5
+valgrind: deps
+	$(call install,valgrind)
+	$(MAKE) all
+	CLEANUP_BIN=$(CURDIR)/test/valgrind.sh $(PY) -m pytest -q -n 2 -k '$(VALGRIND_ONLY)' \
+		$(VALGRIND_TESTS:%=test/test_%.py)
+
 # The main scenarios against a real control plane: KUBEBUILDER_ASSETS, or kubectl's current context.
 # make control-plane builds one (Kubernetes 1.20) from Debian 12's source package: 8 minutes of CPU.
 E2E_DEPS := golang-go jq rsync make dpkg-dev
@@ -135,6 +150,16 @@ faults: deps all
 # 100,000 checks and 1,000 watches: memory, descriptors and connections stay as they are.
 longlife: deps all
 	$(PY) test/longlife.py 100000 1000
+
+# What it costs, beside a loop over kubectl; and N of them at once.
+N          ?= 1000
+BENCH_DEPS := strace
+deps-bench:
+	$(call install,$(BENCH_DEPS))
+bench: deps deps-bench static
+	$(PY) test/bench/bench.py $(S)/$(PROG)
+fleet: deps static
+	$(PY) test/bench/fleet.py $(S)/$(PROG) $(N)
 
 # The protocol as a Promela model, with spin: docs/model.md.
 model:
@@ -178,7 +203,8 @@ STATIC_PKG   = env $(if $(ARCH),PKG_CONFIG_LIBDIR,PKG_CONFIG_PATH)=$(subst $() ,
                pkg-config --static
 LIBS_ENV     = CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
 
-.PHONY: libs static-test deps-emulator openssl-test tls-test static-arm64 static-arm64-test reproducible
+.PHONY: libs static-test deps-emulator openssl-test tls-test static-arm64 static-arm64-test \
+        seccomp-trace reproducible
 libs: deps-static
 	@$(LIBS_ENV) static/foreign.sh $(S)
 	@for l in $(STATIC_LIBS); do $(LIBS_ENV) static/$$l.sh $(S)/$$l || exit 1; done
@@ -191,12 +217,16 @@ static: libs
 	$(MAKE) all B=$(S) CC='$(STATIC_CC)' LINK='$(STATIC_LINK)' CFLAGS='$(SECTIONS)' LIBS='$(LIBS) libcares' \
 		PKG='$(STATIC_PKG)'
 	RUN=$(EMULATOR) static/check.sh $(S)/$(PROG) \
-		$$([ -e $(S)/openssl/lib ] && echo $(STATIC_MAX) || echo $(ARCHIVE_MAX))
+		$$(grep -q archive $(S)/openssl/source-version && echo $(ARCHIVE_MAX) || echo $(STATIC_MAX))
 	static/spdx.sh $(S) $(PROG) $(VERSION) '$(STATIC_CC)' >$(S)/sbom.spdx.json
 
 # What only the static binary can show: under seccomp.json, and its memory beside 20,000 queues.
 static-test: deps static
 	$(PY) -m pytest -q test/test_seccomp.py test/test_rabbitmq.py -k 'seccomp or 20_000'
+
+# Each system call of the static binary, and what seccomp.json makes of it.
+seccomp-trace: deps deps-bench static
+	$(PY) test/seccomp_trace.py $(S)/$(PROG) seccomp.json
 
 static-arm64:
 	$(MAKE) static ARCH=arm64

@@ -1,6 +1,7 @@
 #!/bin/bash
-# static/foreign.sh DIR - for a cross-build (HOST=triplet): the distribution's archives of jansson and
-# of the C library for HOST, in DIR/jansson and DIR/libc
+# static/foreign.sh DIR - for a cross-build (HOST=triplet): the distribution's archives for HOST, of
+# jansson, of the C library, and of OpenSSL in case its source cannot be had (static/source.sh), in
+# DIR/jansson, DIR/libc and DIR/libssl-dev
 #
 # Their packages are downloaded and unpacked; nothing is installed, and dpkg is not told of another
 # architecture. (libc6-dev-arm64-cross has a C library, too, but without the security updates.) Built
@@ -33,13 +34,15 @@ get() { # get NAME PACKAGE SOURCE
 }
 
 if [ -n "$(find "$top/libc/source-version" -mmin -1440 2>/dev/null)" ]; then
-	say "jansson and the C library for $arch are there already"
+	say "the archives for $arch are there already"
 	exit 0
 fi
 apt_setup deb
-say "downloading jansson and the C library for $arch"
+say "downloading the archives for $arch: OpenSSL, jansson, the C library"
 get jansson libjansson-dev jansson
+get libssl-dev libssl-dev openssl
+cp -a "$top/libssl-dev/include/$HOST/." "$top/libssl-dev/include"
 # shellcheck disable=SC2016 # pkg-config's variables
 sed -i -E 's#^prefix=.*#prefix=${pcfiledir}/../..#; s#^libdir=.*#libdir=${prefix}/lib#' \
-	"$top"/jansson/lib/pkgconfig/*.pc
+	"$top"/{jansson,libssl-dev}/lib/pkgconfig/*.pc
 get libc libc6-dev glibc

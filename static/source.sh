@@ -156,11 +156,16 @@ autoconf_build() { # autoconf_build CONFIGURE_OPTION...
 		--enable-static --disable-dependency-tracking ${HOST:+--host="$HOST"} "$@"
 }
 
-use_archive() { # use_archive DEV_PACKAGE
-	local v
-	v=$(dpkg-query -W -f '${source:Version}' "$1" 2>/dev/null) && [ -z "$HOST" ] || return 1
+use_archive() { # use_archive DEV_PACKAGE: the installed one, or for HOST that of foreign.sh
+	local v foreign
+	foreign=$(dirname "$out")/$1
 	rm -rf "$out"
 	mkdir -p "$out"
+	if [ -n "$HOST" ]; then
+		v=$(cat "$foreign/source-version") && cp -a "$foreign/." "$out" || return 1
+	else
+		v=$(dpkg-query -W -f '${source:Version}' "$1" 2>/dev/null) || return 1
+	fi
 	version="$v (the distribution's archive)"
 	say "no source that is new enough: the archive in $1 $v is linked, and it is larger"
 }
