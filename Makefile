@@ -220,9 +220,10 @@ static: libs
 		$$(grep -q archive $(S)/openssl/source-version && echo $(ARCHIVE_MAX) || echo $(STATIC_MAX))
 	static/spdx.sh $(S) $(PROG) $(VERSION) '$(STATIC_CC)' >$(S)/sbom.spdx.json
 
-# What only the static binary can show: under seccomp.json, and its memory beside 20,000 queues.
+# What only the static binary can show: under seccomp.json, and its memory.
 static-test: deps static
-	$(PY) -m pytest -q test/test_seccomp.py test/test_rabbitmq.py -k 'seccomp or 20_000'
+	$(PY) -m pytest -q test/test_seccomp.py test/test_footprint.py test/test_rabbitmq.py \
+		-k 'seccomp or footprint or 20_000'
 
 # Each system call of the static binary, and what seccomp.json makes of it.
 seccomp-trace: deps deps-bench static

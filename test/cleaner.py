@@ -15,6 +15,13 @@ BINARY = os.environ.get("CLEANUP_BIN", str(ROOT / "build" / "cleanup-grpc"))
 FAKETIME = "/usr/lib/{}/faketime/libfaketime.so.1"
 
 
+def static_binary():
+    """The one of the image, or None if it is not there or older than the sources."""
+    path = ROOT / "build" / "static" / "cleanup-grpc"
+    sources = max(p.stat().st_mtime for p in ROOT.glob("*.[ch]"))
+    return str(path) if path.exists() and path.stat().st_mtime >= sources else None
+
+
 def libfaketime():
     """Debian's libfaketime: it makes the program's clocks and time-outs run faster."""
     for triplet in ("x86_64-linux-gnu", "aarch64-linux-gnu"):

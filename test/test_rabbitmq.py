@@ -10,7 +10,7 @@ import pytest
 
 import cleaner as cleaner_module
 from broker import Broker, missing_packages, quote
-from cleaner import BINARY, ROOT
+from cleaner import BINARY, static_binary
 from conftest import JOB, JOB_ID, SELF, SERVICE
 from fakekube.pki import Authority, default_pki
 from faultproxy import FaultProxy, answer, cut, huge, lose, never, reset, slow
@@ -233,13 +233,6 @@ def test_with_a_grace_the_queues_go_at_once_and_the_job_after_it(rabbit):
 
 
 # ---- Many ----
-
-def static_binary():
-    """The one of the image, unless it is older than the sources."""
-    path = ROOT / "build" / "static" / "cleanup-grpc"
-    sources = max(p.stat().st_mtime for p in ROOT.glob("*.[ch]"))
-    return str(path) if path.exists() and path.stat().st_mtime >= sources else None
-
 
 def memory_of(cleaner, key):
     """A line of /proc/PID/status, in bytes."""

@@ -1,5 +1,5 @@
 """metrics.k8s.io/v1beta1 as metrics-server answers it."""
-from .store import PODS, matches_labels, rfc3339
+from .store import PODS, rfc3339
 
 
 class Metrics:
@@ -81,9 +81,9 @@ class Metrics:
         if self.items is not None:
             return self.items
         items = []
-        for pod in self.store.list(PODS, namespace):
+        for pod in self.store.select(PODS, namespace, labels):
             meta = pod["metadata"]
-            if (meta["name"] in self.drop_pods or not matches_labels(pod, labels)
+            if (meta["name"] in self.drop_pods
                     or (self.only_running and pod["status"]["phase"] != "Running")):
                 continue
             owner = next((r["uid"] for r in meta.get("ownerReferences", [])), None)

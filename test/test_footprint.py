@@ -1,0 +1,40 @@
+"""What watching costs, in memory, requests and connections: numbers that no slow machine changes.
+
+Times are in `make bench`. The memory is the static binary's: without it (`make static`) that test
+is skipped; `make static-test` makes it first.
+"""
+import os
+
+import pytest
+
+from bench import memory
+from cleaner import ROOT, static_binary
+
+# kB: as docs/footprint.md has them, for the trimmed OpenSSL and for the distribution's archive
+TRIMMED, ARCHIVE = memory.Memory(3900, 700, 0), memory.Memory(6000, 1024, 0)
+
+
+@pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="the sanitizers' memory is another")
+def test_memory_while_watching():
+    binary = static_binary()
+    if not binary:
+        pytest.skip("no static binary: make static")
+    version = (ROOT / "build/static/openssl/source-version").read_text()
+    limit = ARCHIVE if "archive" in version else TRIMMED
+    found = [memory.measure(binary)[0] for _ in range(3)]
+    assert min(m.rss for m in found) <= limit.rss
+    assert min(m.private for m in found) <= limit.private
+
+
+def test_a_check_is_one_request_and_the_job_is_read_again_at_every_sixth(world):
+    """Two connections in all, kept; nothing else is asked while the job is busy."""
+    world.pair(cpu="900m")
+    world.watched(CHECK_INTERVAL_SECONDS=0.05)
+    world.kube.wait_for(lambda: len(world.checks()) >= 10, what="a start")
+    start, checks = len(world.kube.requests), len(world.checks())
+    world.kube.wait_for(lambda: len(world.checks()) >= checks + 60, what="60 checks")
+    verbs = {(r.verb, r.resource, r.group) for r in world.kube.requests[start:]}
+    assert verbs == {("list", "pods", "metrics.k8s.io"), ("get", "jobs", "batch")}
+    reads = len(world.requests(verb="get", resource="jobs", name="grpc-job-12-70788"))
+    assert reads <= len(world.checks()) / 6 + 3
+    assert world.kube.stats.accepted == 2
