@@ -23,13 +23,23 @@ static void clear_count(struct idle *i)
 }
 
 /* Logs where a hold starts, changes or ends, and keeps the count at zero while it lasts. */
+/* Whether the log says by now what the annotation says; it may have changed during any request. */
+static bool hold_is_told(const struct app *a)
+{
+	const struct idle *i = &a->idle;
+
+	if (!hold_holds(target_hold(&a->target.job, app_api_ms(a), NULL)))
+		return !i->hold_told;
+	return i->hold_told && strcmp(i->hold, a->target.job.hold) == 0;
+}
+
 static void hold_run(struct app *a)
 {
 	struct idle *i = &a->idle;
 	enum hold    h = target_hold(&a->target.job, app_api_ms(a), NULL);
-	bool         told = i->hold_told && strcmp(i->hold, a->target.job.hold) == 0;
 
 	if (hold_holds(h)) {
+		bool told = hold_is_told(a);
 		clear_count(i);
 		i->reading = READING_UNKNOWN;
 		if (told)
@@ -294,6 +304,8 @@ int64_t idle_due_ms(const struct app *a)
 
 	if (a->target.state != TARGET_LIVE)
 		return due;
+	if (!hold_is_told(a))
+		return 0;
 	if (needs_grid(a))
 		due = a->idle.check_ms == INT64_MAX ? 0 : a->idle.check_ms;
 	if (target_hold(&a->target.job, app_api_ms(a), &hold_until_ms) == HOLD_ON &&

@@ -1,5 +1,6 @@
 """Sections 2, 3, 6 and 8 of the contract, as an operator meets them: the adopted Service, Events,
 the hold, graces and time-outs, the dry run, and what the log says."""
+import asyncio
 import datetime
 import json
 import re
@@ -374,6 +375,20 @@ def test_a_hold_until_a_time_ends_then_without_any_other_event(world):
     held, ended = cleaner.wait_log(msg="held"), cleaner.wait_log(msg="hold ended")
     assert 0.5 < ended["_at"] - held["_at"] < 2 + SOON
     assert len(world.checks()) <= 2
+
+
+def test_a_hold_that_comes_while_a_check_is_answered_is_told_at_once(world):
+    """Not at the next check, a minute later."""
+    world.pair(cpu=ACTIVE)
+
+    async def hold(kube, request):
+        kube.annotate(JOB, values={HOLD: "true"})
+        await asyncio.sleep(0.3)
+    world.kube.before(hold, verb="list", group="metrics.k8s.io")
+    world.kube.fault(faults.late_answer(0.5), verb="list", group="metrics.k8s.io")
+    cleaner = world.run(CHECK_INTERVAL_SECONDS="60")
+    world.kube.wait_request(verb="list", resource="pods", group="metrics.k8s.io")
+    cleaner.wait_log(msg="held", timeout=3)
 
 
 def test_a_hold_that_is_over_does_not_hold(world):
