@@ -48,6 +48,7 @@ static void take_delete_answer(struct teardown *t, const struct k8s_request *q,
 	switch (r->answer) {
 	case K8S_OK:
 		t->job = FATE_DELETING; /* 200 is not "gone" */
+		confirm_service(t);
 		break;
 	case K8S_ABSENT: t->job = FATE_ABSENT; break;
 	case K8S_FORBIDDEN:

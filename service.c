@@ -58,15 +58,50 @@ static enum fate find(struct teardown *t)
 	return FATE_NONE;
 }
 
-/* The uid did not fit, says an answer to the DELETE. FATE_NONE: it does, so once more. */
+/*
+ * The uid did not fit, says an answer to the DELETE. FATE_NONE: once more. A Service that was
+ * created anew is ours if our Job, finished and kept, still has its name behind the read of it.
+ */
 static enum fate look_into_conflict(struct app *a)
 {
 	struct k8s_service s;
+	struct k8s_job     job;
 	enum k8s_answer    answer = read_service(a, &s);
 
 	if (answer != K8S_OK)
 		return fate_of(answer);
-	return strcmp(s.uid, a->service.uid) == 0 ? FATE_NONE : FATE_NEWCOMER; /* re-created */
+	if (strcmp(s.uid, a->service.uid) == 0)
+		return FATE_NONE;
+	if (!target_seen(&a->target) || look_at_job(a, &job) != SIGHT_OURS)
+		return FATE_NEWCOMER;
+	(void)copy_str(a->service.uid, sizeof(a->service.uid), s.uid); /* same size */
+	return FATE_NONE;
+}
+
+void look_at_service(struct teardown *t)
+{
+	struct k8s_request q = { .verb = K8S_GET,
+				 .resource = K8S_SERVICES,
+				 .name = t->a->cfg->target_service };
+	struct k8s_service s;
+	struct k8s_result  r;
+
+	t->seen_service[0] = '\0';
+	if (app_call(t->a, &q, &r) < 0)
+		return;
+	if (r.answer == K8S_OK && decode_service(&q, &r.body, &s, NULL) == 0)
+		(void)copy_str(t->seen_service, sizeof(t->seen_service), s.uid); /* same size */
+	k8s_result_fini(&r);
+}
+
+void confirm_service(struct teardown *t)
+{
+	struct service *s = &t->a->service;
+
+	if (!t->seen_service[0])
+		return;
+	(void)copy_str(s->uid, sizeof(s->uid), t->seen_service); /* same size */
+	s->noted = true;
 }
 
 static enum fate find_and_delete(struct teardown *t)
@@ -78,13 +113,11 @@ static enum fate find_and_delete(struct teardown *t)
 	enum fate          f = a->service.noted ? FATE_NONE : find(t);
 	unsigned           attempt = 0;
 
-	if (f != FATE_NONE)
-		return f;
-	AUTO_FREE char *body = k8s_delete_options_new(a->service.uid, NULL, false);
-	if (!body)
-		return FATE_LEFT;
-	q.body = body;
 	while (f == FATE_NONE) {
+		AUTO_FREE char *body = k8s_delete_options_new(a->service.uid, NULL, false);
+		if (!body)
+			return FATE_LEFT;
+		q.body = body;
 		enum k8s_answer answer = call_until_settled(a, &q, "the Service stays", NULL, NULL);
 		f = answer == K8S_OK         ? FATE_DELETED
 		    : answer == K8S_CONFLICT ? look_into_conflict(a)

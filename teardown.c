@@ -207,6 +207,8 @@ static enum outcome run_steps(struct teardown *t)
 			return OUTCOME_SIGNALLED;
 		}
 	}
+	if (t->trigger != TRIGGER_GONE && target_seen(&a->target))
+		look_at_service(t);
 	delete_job(t);
 	if (t->job == FATE_NEWCOMER)
 		return newcomer(t);

@@ -26,7 +26,8 @@ struct teardown {
 	enum trigger trigger;
 	int64_t      start_ms; /* monotonic */
 	enum fate    job, pods, service, queues, self;
-	bool         look_again; /* the Job changed: decide anew */
+	bool         look_again;                 /* the Job changed: decide anew */
+	char         seen_service[K8S_UID_SIZE]; /* read before the Job's DELETE; "" = not */
 };
 
 static inline bool fate_is_left(enum fate f)
@@ -78,6 +79,14 @@ void await_job(struct teardown *t);
 /* ---- service.c ---- */
 
 void delete_service(struct teardown *t); /* step 3 */
+
+/*
+ * The owner may have created the Service anew since it was noted. So its uid is read once more
+ * before the Job's DELETE, and is ours if that is accepted: then our Job had its name behind the
+ * read, and no newcomer can have made the Service. One try; without it the noted uid stays.
+ */
+void look_at_service(struct teardown *t);
+void confirm_service(struct teardown *t);
 
 /* ---- queues.c ---- */
 

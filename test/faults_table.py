@@ -67,14 +67,15 @@ class Row:
     down    what is left if nothing is answered any more from this request on
     nth     the fault strikes this one, and those behind it
     minute  how long a minute is; a broker gets no more than that
+    twice   it is made twice in any case, so that what strikes the first is not final
     """
 
     def __init__(self, name, life, phase, match, ever=(), final="", down=(), env=(), minute=60,
-                 nth=1):
+                 nth=1, twice=False):
         self.name, self.life, self.phase, self.match = name, life, phase, match
         self.ever, self.final = dict(ever), final.split()
         self.down = Outcome(1, frozenset(down))
-        self.env, self.minute, self.nth = dict(env), minute, nth
+        self.env, self.minute, self.nth, self.twice = dict(env), minute, nth, twice
         self.is_broker = name.startswith("broker")
         self.is_self = name.endswith("self")
 
@@ -145,7 +146,7 @@ ROWS = [
         down={"pod", SERVICE, SELF}, env=NO_ADOPTION),
     Row("GET service, teardown", "ended", "teardown", {**SERVICES, "verb": "get"},
         settled("trouble denied conflict", stays(SERVICE)), final="denied",
-        down={SERVICE, SELF}),
+        down=EVERYTHING, twice=True),          # before the Job's DELETE, and if that failed, after
     Row("DELETE service", "active", "teardown", {**SERVICES, "verb": "delete"},
         {**settled("trouble denied conflict", stays(SERVICE)), "lost": stays(),
          "recreated": Outcome(0, frozenset({SERVICE}))}, final="denied recreated",
@@ -527,7 +528,7 @@ def expected(row, fault, mode):
         if row.phase == "watch":
             return BLIND
         return row.down._replace(status=0 if row.is_self else 1)
-    if mode == "ever" or effect in row.final:
+    if mode == "ever" or (effect in row.final and not (row.twice and mode == "once")):
         return row.ever.get(effect, GONE)
     if row.name == "DELETE self" and mode == "minute":
         return GONE._replace(maybe=(SELF,))     # three tries, and no more

@@ -293,8 +293,9 @@ def test_the_last_look_reads_the_job_and_its_pods(world):
     world.run().wait()
     names = [(r.verb, r.group, r.resource) for r in world.kube.requests]
     delete = names.index(("delete", "batch", "jobs"))
-    look = names[:delete][-3:]
-    assert look == [("get", "batch", "jobs"), ("list", "", "pods"), ("create", "", "events")]
+    look = names[:delete][-4:]
+    assert look == [("get", "batch", "jobs"), ("list", "", "pods"), ("create", "", "events"),
+                    ("get", "", "services")]
 
 
 def test_the_delete_carries_what_the_last_look_read(world):

@@ -340,17 +340,59 @@ def test_a_service_that_is_recreated_before_its_delete_is_left_alone(world):
     assert world.summary()["service"] == "newcomer"
 
 
-def test_a_service_noted_while_the_job_lived_is_deleted_by_that_uid(world):
+def service_uids_deleted(world):
+    return [r.body["preconditions"]["uid"] for r in world.requests(verb="delete",
+                                                                   resource="services")]
+
+
+def test_a_service_that_was_created_anew_while_the_job_lived_goes_with_it(world):
+    """By the uid that it has right before the Job's DELETE."""
+    world.pair(cpu=ACTIVE)
+    cleaner = world.watched()
+    cleaner.wait_log(msg="service adopted")
+    uid = world.kube.recreate_service(SERVICE)["metadata"]["uid"]
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    assert service_uids_deleted(world) == [uid]
+    assert world.summary()["service"] == "deleted"
+
+
+def test_a_service_that_was_created_anew_goes_before_a_finished_job_that_is_kept(world):
+    world.pair(cpu=ACTIVE)
+    noted = world.kube.service(SERVICE)["metadata"]["uid"]
+    cleaner = world.watched(COMPLETED_GRACE_SECONDS=2)
+    cleaner.wait_log(msg="service adopted")
+    uid = world.kube.recreate_service(SERVICE)["metadata"]["uid"]
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    assert service_uids_deleted(world) == [noted, uid]
+    assert world.summary()["service"] == "deleted"
+
+
+@pytest.mark.parametrize("action", [faults.unavailable(), faults.reset_before_answer()])
+def test_a_service_that_cannot_be_read_then_is_deleted_by_the_uid_noted_before(world, action):
     world.pair(cpu=ACTIVE)
     uid = world.kube.service(SERVICE)["metadata"]["uid"]
     cleaner = world.watched(ADOPT_SERVICE="false")
-    world.kube.recreate_service(SERVICE)
+    world.kube.fault(action, verb="get", resource="services", times=None)
     world.kube.complete_job(JOB)
     assert cleaner.wait() == 0
-    deleted = world.requests(verb="delete", resource="services")
-    assert [r.body["preconditions"]["uid"] for r in deleted] == [uid]
-    assert SERVICE in world.left()
-    assert world.summary()["service"] == "newcomer"
+    assert service_uids_deleted(world) == [uid]
+
+
+def test_a_service_whose_jobs_delete_found_a_newcomer_is_left_alone(world):
+    """Read before that DELETE, it was the newcomer's already."""
+    world.pair(cpu=ACTIVE)
+    cleaner = world.watched(ADOPT_SERVICE="false")
+
+    def replace(kube, request):
+        kube.recreate_job(JOB, cpu=ACTIVE)
+        kube.recreate_service(SERVICE)
+    world.kube.before(replace, verb="get", resource="services")
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    assert service_uids_deleted(world) == []
+    assert world.left() >= {JOB, SERVICE}
 
 
 def test_a_newcomer_keeps_the_service_that_is_read_late(world):

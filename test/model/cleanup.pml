@@ -10,7 +10,7 @@
  *   P_...             the promise to be checked, one a run
  *   JOB_ONLY, NO_IDLE, ONLY_IDLE, ONLY_FINISH   a part of the protocol, to keep the runs short
  *   NEWCOMER, ORPHANS, SERVICE_ANEW, LATE_REQUESTS   more that can happen
- *   INHERIT, SERVICE_FIRST, STRICT_QUEUES, DYING_PODS, BUSY_AT_ALL   windows
+ *   INHERIT, SERVICE_FIRST, STRICT_QUEUES, DYING_PODS, BUSY_AT_ALL, ANEW_BETWEEN   windows
  *   the others are mutations: how the program must not be
  */
 #ifndef FAULTS
@@ -85,6 +85,7 @@ byte sample;        /* what metrics-server has of them: 0 nothing, 1 idle, 2 act
 byte svc = MORE, owner_of_svc;
 byte q = MORE;      /* the queue: whose it is; the names are the same */
 byte self = 1;      /* the cleaner's own Job */
+bit  looked;        /* the cleaner has read the Service, and not deleted the Job yet */
 bit  exited;        /* its pod ended with status 0: the Job is complete, and has a TTL */
 
 byte faults, crashes, holds, busys;
@@ -310,7 +311,11 @@ end:
 #endif
 #endif
 #ifdef SERVICE_ANEW
+#ifdef ANEW_BETWEEN
 	:: atomic { job == 1 && svc == 1 && !deleting ->
+#else
+	:: atomic { job == 1 && svc == 1 && !deleting && !looked ->
+#endif
 		printf("owner: creates the Service anew (3)\n"); svc = 3; owner_of_svc = 0 }
 #endif
 #ifdef NEWCOMER
@@ -642,7 +647,8 @@ inline send_delete()
 #ifdef ACCEPTED_IS_GONE
 		:: ans == A_OK -> f_job = F_DELETED; ans = 0
 #else
-		:: ans == A_OK -> f_job = F_DELETING; ans = 0
+		:: ans == A_OK -> f_job = F_DELETING; ans = 0;
+			noted = (seen != 0 -> seen : noted) /* confirm_service() */
 #endif
 		:: ans == A_ABSENT -> f_job = F_DELETED; ans = 0
 		:: ans == A_CONFLICT
@@ -740,6 +746,23 @@ inline delete_job()
 	fi
 }
 
+inline look_at_service() /* its uid is ours if the DELETE of the Job, behind this, is accepted */
+{
+#if !defined(SERVICE_NOTED_ONCE) && !defined(JOB_ONLY)
+	if
+	:: atomic { trigger == T_IDLE || trigger == T_FINISH ->
+		if
+		:: seen = svc; looked = 1; printf("  read: Service=%d\n", svc)
+		:: FAULT; printf("  the read of the Service fails\n")
+		CRASH
+		fi }
+	:: else
+	fi
+#else
+	skip
+#endif
+}
+
 #ifdef SERVICE_WITHOUT_UID
 #define SERVICE_UID 0
 #else
@@ -786,16 +809,25 @@ inline delete_service() /* find_and_delete(), look_into_conflict() */
 		atomic {
 		if
 		:: ans == A_OK || ans == A_ABSENT -> f_svc = F_DELETED
-#ifdef SERVICE_409_IS_FINAL
-		:: ans == A_CONFLICT -> /* absent, or re-created */
-			f_svc = (svc == 0 -> F_DELETED : (svc == noted -> F_NONE : F_NEWCOMER))
-#else
-		:: ans == A_CONFLICT -> noted = 0 /* whose is it? */
-#endif
+		:: ans == A_CONFLICT && svc == 0 -> f_svc = F_DELETED
+		:: ans == A_CONFLICT && svc == noted
+		:: ans == A_CONFLICT && svc != 0 && svc != noted -> found = svc /* re-created: by whom? */
 		:: ans == A_LOST
 		:: ans == A_LOST -> f_svc = F_LEFT /* out of time, too */
 		fi;
-		ans = 0 }
+		ans = 0 };
+		if
+		:: found == 0
+		:: atomic { found != 0 -> /* look_into_conflict() */
+#ifndef SERVICE_409_IS_FINAL
+			look_at_job();
+#endif
+			if
+			:: ans == OURS || ans == OURS_GOING -> noted = found
+			:: else -> f_svc = F_NEWCOMER
+			fi;
+			ans = 0; found = 0 }
+		fi
 	od
 }
 
@@ -888,7 +920,8 @@ inline delete_self()
 
 inline forget_teardown()
 {
-	f_job = 0; f_pods = 0; f_svc = 0; f_q = 0; trigger = 0; look_again = 0; look_rv = 0; self_tries = 0
+	f_job = 0; f_pods = 0; f_svc = 0; f_q = 0; trigger = 0; look_again = 0; look_rv = 0; self_tries = 0;
+	seen = 0; looked = 0
 }
 
 inline close_watch() /* observe_stop() */
@@ -919,7 +952,7 @@ active proctype cleaner()
 	bit  c_held;
 	byte trigger, look_rv, count, distinct;
 	bit  idle, fresh, old, read_skipped, waited, missing;
-	byte noted, found, self_uid, self_tries;
+	byte noted, seen, found, self_uid, self_tries;
 	bit  settled, self_asked, adopts;
 	byte f_job, f_pods, f_svc, f_q; /* struct teardown */
 	bit  look_again, ok;
@@ -1020,7 +1053,9 @@ watch_again: /* app_watch() */
 	:: trigger == T_FINISH -> step_rest() /* ... with a grace; keep_job() */
 	:: true
 	fi;
+	look_at_service();
 	delete_job();
+	looked = 0;
 	if
 	:: f_job == F_NEWCOMER -> REACHED(7, crashes > 0); goto exit_0
 	:: f_job != F_NEWCOMER
