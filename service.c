@@ -110,8 +110,13 @@ static enum fate find_and_delete(struct teardown *t)
 	struct k8s_request q = { .verb = K8S_DELETE,
 				 .resource = K8S_SERVICES,
 				 .name = a->cfg->target_service };
-	enum fate          f = a->service.noted ? FATE_NONE : find(t);
 	unsigned           attempt = 0;
+	enum fate          f = FATE_NONE;
+
+	if (!a->service.noted)
+		f = find(t);
+	else if (t->service == FATE_LEFT) /* the second round: did the first one's DELETE work? */
+		f = look_into_conflict(a);
 
 	while (f == FATE_NONE) {
 		AUTO_FREE char *body = k8s_delete_options_new(a->service.uid, NULL, false);

@@ -148,7 +148,7 @@ ROWS = [
         settled("trouble denied conflict", stays(SERVICE)), final="denied",
         down=EVERYTHING, twice=True),          # before the Job's DELETE, and if that failed, after
     Row("DELETE service", "active", "teardown", {**SERVICES, "verb": "delete"},
-        {**settled("trouble denied conflict", stays(SERVICE)), "lost": stays(),
+        {**settled("trouble denied conflict", stays(SERVICE)),
          "recreated": Outcome(0, frozenset({SERVICE}))}, final="denied recreated",
         down={SERVICE, SELF}, env=NO_ADOPTION),
     Row("DELETE self", "active", "teardown", {**JOBS, "verb": "delete", "name": SELF},
@@ -541,26 +541,9 @@ def cells(rows=None, families=FAMILIES, modes=MODES):
             if mode == "once" or fault.effect not in ("newcomer", "ends", "late")]
 
 
-# ---- Findings: cells that do not hold, each with its reason ----
-
-def each(row, fault, modes=MODES):
-    return [f"{row} / {fault} / {mode}" for mode in modes]
-
-
-LONG = MODES[1:]
-FINDINGS = {
-    "a Service whose DELETE is answered by nothing but rubbish is told as left, though it went: "
-    "the next run finds it absent":
-        [f"DELETE service / {fault.name} / ever" for fault in BODY if fault.effect == "garbage"],
-}
-KNOWN = {name: why for why, names in FINDINGS.items() for name in names}
-
-
 def judge(results):
     """What is wrong with {name of a cell: why it does not hold, or ""}."""
-    wrong = [f"FAIL {name}: {why}" for name, why in results.items() if why and name not in KNOWN]
-    return wrong + [f"holds by now, take it out of KNOWN: {name}" for name, why in results.items()
-                    if not why and name in KNOWN]
+    return [f"FAIL {name}: {why}" for name, why in results.items() if why]
 
 
 def record(results):
@@ -574,11 +557,11 @@ def record(results):
 # ---- The table ----
 
 def letter(results, row, fault, mode):
-    """o: it holds, F: it fails, k: it fails and is KNOWN, -: there is no such cell."""
+    """o: it holds, F: it fails, -: there is no such cell."""
     name = name_of(Cell(row, fault, mode))
     if name not in results:
         return "-"
-    return "o" if not results[name] else "k" if name in KNOWN else "F"
+    return "F" if results[name] else "o"
 
 
 def print_family(results, faults_of_it):
@@ -598,10 +581,9 @@ def print_table(results):
         print_family(results, faults_of_it)
     for name, why in sorted(results.items()):
         if why:
-            print(f"\n{'known' if name in KNOWN else 'FAIL'}: {name}: {KNOWN.get(name, why)}")
+            print(f"\nFAIL: {name}: {why}")
     failed = sum(bool(why) for why in results.values())
-    print(f"\n{len(results) - failed} passed, {failed} failed "
-          f"({sum(name in KNOWN for name, why in results.items() if why)} of them known)")
+    print(f"\n{len(results) - failed} passed, {failed} failed")
 
 
 def main():
