@@ -13,6 +13,7 @@ import urllib.parse
 
 from fakekube.api import parse_label_selector
 from fakekube.metrics import Metrics
+from fakekube.store import matches_labels
 
 from .api import Namespace, Refused
 
@@ -36,8 +37,9 @@ class ApiStore:
     def now():
         return time.time()
 
-    def list(self, _kind, namespace):
-        return Namespace(self.api, namespace).list("Pod")
+    def select(self, _kind, namespace, labels):
+        return [pod for pod in Namespace(self.api, namespace).list("Pod")
+                if matches_labels(pod, labels)]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
