@@ -31,6 +31,15 @@ def raise_loopback():
         fcntl.ioctl(s, siocsifflags, struct.pack("16sH14x", b"lo", flags | iff_up))
 
 
+def question(query):
+    """(name, type, end of the question) of a DNS query."""
+    labels, at = [], 12
+    while query[at]:
+        labels.append(query[at + 1:at + 1 + query[at]].decode())
+        at += 1 + query[at]
+    return ".".join(labels), struct.unpack_from("!H", query, at + 1)[0], at + 5
+
+
 def serve_dns(asked):
     """A for NAME.cluster.local is 127.0.0.1, it has no AAAA, and no other name exists."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -39,16 +48,12 @@ def serve_dns(asked):
     def serve():
         while True:
             query, peer = server.recvfrom(2048)
-            labels, at = [], 12
-            while query[at]:
-                labels.append(query[at + 1:at + 1 + query[at]].decode())
-                at += 1 + query[at]
-            name, kind = ".".join(labels), struct.unpack_from("!H", query, at + 1)[0]
+            name, kind, end = question(query)
             asked.append(name)
             known = name == NAME + ".cluster.local"
             answer = struct.pack("!HHHIH4B", 0xC00C, 1, 1, 5, 4, 127, 0, 0, 1) if known and kind == 1 else b""
             head = query[:2] + struct.pack("!HHHHH", 0x8580 | (0 if known else 3), 1, bool(answer), 0, 0)
-            server.sendto(head + query[12:at + 5] + answer, peer)
+            server.sendto(head + query[12:end] + answer, peer)
     threading.Thread(target=serve, daemon=True).start()
 
 

@@ -32,7 +32,7 @@ if __name__ == "__main__" and len(sys.argv) > 1:
 from cleaner import BINARY                              # noqa: E402 pylint: disable=C0413
 from conftest import JOB, World                         # noqa: E402 pylint: disable=C0413
 from fakekube import FakeKube, faults                   # noqa: E402 pylint: disable=C0413
-from image_scenario import raise_loopback               # noqa: E402 pylint: disable=C0413
+from image_scenario import question, raise_loopback     # noqa: E402 pylint: disable=C0413
 from test_torture import Broker                         # noqa: E402 pylint: disable=C0413
 
 
@@ -204,18 +204,14 @@ def serve_dns(asked):
     tcp = socket.create_server(("127.0.0.1", 53))
 
     def answer(query, truncated):
-        labels, at = [], 12
-        while query[at]:
-            labels.append(query[at + 1:at + 1 + query[at]].decode())
-            at += 1 + query[at]
-        name, kind = ".".join(labels), struct.unpack_from("!H", query, at + 1)[0]
+        name, kind, end = question(query)
         asked.append(name)
         known = name == NAME + ".cluster.local"
         records = [struct.pack("!HHHIH4B", 0xC00C, 1, 1, 5, 4, 127, 0, 0, n) for n in (1, 2)]
         records = records if known and kind == 1 and not truncated else []
         flags = 0x8580 | (0 if known else 3) | (0x200 if known and truncated else 0)
         return (query[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0)
-                + query[12:at + 5] + b"".join(records))
+                + query[12:end] + b"".join(records))
 
     def serve_udp():
         while True:

@@ -37,145 +37,132 @@ static const struct k8s_request get_service = { .verb = K8S_GET,
 	"{\"kind\":\"Status\",\"message\":\"jobs.batch is forbidden: User \\\"" user               \
 	"\\\" cannot get\",\"reason\":\"Forbidden\",\"code\":403}"
 
+static const struct {
+	const char               *name;
+	const struct k8s_request *q;
+	CURLcode                  transport;
+	long                      status;
+	const char               *body;
+	enum k8s_answer           want;
+} answer_rows[] = {
+	{ "200", &get_job, CURLE_OK, 200, "{}", K8S_OK },
+	{ "202", &get_job, CURLE_OK, 202, "{}", K8S_OK },
+	{ "refused", &get_job, CURLE_COULDNT_CONNECT, 0, "", K8S_UNREACHABLE },
+	{ "cut in the body of a 200", &get_job, CURLE_PARTIAL_FILE, 200, "{", K8S_UNREACHABLE },
+	{ "cut in the body of a 404", &get_job, CURLE_PARTIAL_FILE, 404,
+	  MISSING("grpc-job-9-9", "jobs", "batch"), K8S_UNREACHABLE },
+	{ "404 of this very Job", &get_job, CURLE_OK, 404, MISSING("grpc-job-9-9", "jobs", "batch"),
+	  K8S_ABSENT },
+	{ "404 of another Job", &get_job, CURLE_OK, 404, MISSING("grpc-job-9-8", "jobs", "batch"),
+	  K8S_TROUBLE },
+	{ "404 of another kind", &get_job, CURLE_OK, 404, MISSING("grpc-job-9-9", "pods", "batch"),
+	  K8S_TROUBLE },
+	{ "404 of another group", &get_job, CURLE_OK, 404, MISSING("grpc-job-9-9", "jobs", ""),
+	  K8S_TROUBLE },
+	{ "404 of the path", &get_job, CURLE_OK, 404,
+	  "{\"kind\":\"Status\",\"message\":\"the server could not find the requested "
+	  "resource\","
+	  "\"reason\":\"NotFound\",\"details\":{},\"code\":404}",
+	  K8S_TROUBLE },
+	{ "404 of the namespace", &get_job, CURLE_OK, 404,
+	  "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":\"gone\","
+	  "\"kind\":\"namespaces\"},\"code\":404}",
+	  K8S_TROUBLE },
+	{ "404 in plain text", &get_job, CURLE_OK, 404, "404 page not found\n", K8S_TROUBLE },
+	{ "404 empty", &get_job, CURLE_OK, 404, "", K8S_TROUBLE },
+	{ "404 of a proxy", &get_job, CURLE_OK, 404, "<html>Not Found</html>", K8S_TROUBLE },
+	{ "404 without the reason", &get_job, CURLE_OK, 404,
+	  "{\"kind\":\"Status\",\"details\":{\"name\":\"grpc-job-9-9\",\"group\":\"batch\","
+	  "\"kind\":\"jobs\"},\"code\":404}",
+	  K8S_TROUBLE },
+	{ "a Service's 404 has no group", &get_service, CURLE_OK, 404,
+	  "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":"
+	  "\"grpc-service-2-2\",\"kind\":\"services\"},\"code\":404}",
+	  K8S_ABSENT },
+	{ "401", &get_job, CURLE_OK, 401, "", K8S_UNAUTHORIZED },
+	{ "403", &get_job, CURLE_OK, 403, FORBIDDEN("system:serviceaccount:ns:sa"), K8S_FORBIDDEN },
+	{ "403 for nobody", &get_job, CURLE_OK, 403, FORBIDDEN("system:anonymous"),
+	  K8S_UNAUTHORIZED },
+	{ "403 in plain text", &get_job, CURLE_OK, 403, "denied", K8S_FORBIDDEN },
+	{ "409 to a GET", &get_job, CURLE_OK, 409, "", K8S_TROUBLE },
+	{ "409 to a DELETE", &delete_job, CURLE_OK, 409, "", K8S_CONFLICT },
+	{ "a page to a DELETE", &delete_job, CURLE_OK, 200, "<html>OK</html>", K8S_TROUBLE },
+	{ "nothing to a DELETE", &delete_job, CURLE_OK, 200, "", K8S_TROUBLE },
+	{ "a failure to a DELETE", &delete_job, CURLE_OK, 200,
+	  "{\"kind\":\"Status\",\"status\":\"Failure\"}", K8S_TROUBLE },
+	{ "410", &get_job, CURLE_OK, 410, "", K8S_EXPIRED },
+	{ "redirect", &get_job, CURLE_OK, 302, "", K8S_TROUBLE },
+	{ "415", &get_job, CURLE_OK, 415, "", K8S_TROUBLE },
+	{ "422", &get_job, CURLE_OK, 422, "", K8S_TROUBLE },
+	{ "429", &get_job, CURLE_OK, 429, "Too many requests", K8S_TROUBLE },
+	{ "500", &get_job, CURLE_OK, 500, "", K8S_TROUBLE },
+	{ "504", &get_job, CURLE_OK, 504, "{\"metadata\":{},\"code\":504}", K8S_TROUBLE },
+};
+
 static void answers(void **state)
 {
-	static const struct {
-		const char               *name;
-		const struct k8s_request *q;
-		CURLcode                  transport;
-		long                      status;
-		const char               *body;
-		enum k8s_answer           want;
-	} rows[] = {
-		{ "200", &get_job, CURLE_OK, 200, "{}", K8S_OK },
-		{ "202", &get_job, CURLE_OK, 202, "{}", K8S_OK },
-		{ "refused", &get_job, CURLE_COULDNT_CONNECT, 0, "", K8S_UNREACHABLE },
-		{ "cut in the body of a 200", &get_job, CURLE_PARTIAL_FILE, 200, "{",
-		  K8S_UNREACHABLE },
-		{ "cut in the body of a 404", &get_job, CURLE_PARTIAL_FILE, 404,
-		  MISSING("grpc-job-9-9", "jobs", "batch"), K8S_UNREACHABLE },
-		{ "404 of this very Job", &get_job, CURLE_OK, 404,
-		  MISSING("grpc-job-9-9", "jobs", "batch"), K8S_ABSENT },
-		{ "404 of another Job", &get_job, CURLE_OK, 404,
-		  MISSING("grpc-job-9-8", "jobs", "batch"), K8S_TROUBLE },
-		{ "404 of another kind", &get_job, CURLE_OK, 404,
-		  MISSING("grpc-job-9-9", "pods", "batch"), K8S_TROUBLE },
-		{ "404 of another group", &get_job, CURLE_OK, 404,
-		  MISSING("grpc-job-9-9", "jobs", ""), K8S_TROUBLE },
-		{ "404 of the path", &get_job, CURLE_OK, 404,
-		  "{\"kind\":\"Status\",\"message\":\"the server could not find the requested "
-		  "resource\","
-		  "\"reason\":\"NotFound\",\"details\":{},\"code\":404}",
-		  K8S_TROUBLE },
-		{ "404 of the namespace", &get_job, CURLE_OK, 404,
-		  "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":\"gone\","
-		  "\"kind\":\"namespaces\"},\"code\":404}",
-		  K8S_TROUBLE },
-		{ "404 in plain text", &get_job, CURLE_OK, 404, "404 page not found\n",
-		  K8S_TROUBLE },
-		{ "404 empty", &get_job, CURLE_OK, 404, "", K8S_TROUBLE },
-		{ "404 of a proxy", &get_job, CURLE_OK, 404, "<html>Not Found</html>",
-		  K8S_TROUBLE },
-		{ "404 without the reason", &get_job, CURLE_OK, 404,
-		  "{\"kind\":\"Status\",\"details\":{\"name\":\"grpc-job-9-9\",\"group\":\"batch\","
-		  "\"kind\":\"jobs\"},\"code\":404}",
-		  K8S_TROUBLE },
-		{ "a Service's 404 has no group", &get_service, CURLE_OK, 404,
-		  "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":"
-		  "\"grpc-service-2-2\",\"kind\":\"services\"},\"code\":404}",
-		  K8S_ABSENT },
-		{ "401", &get_job, CURLE_OK, 401, "", K8S_UNAUTHORIZED },
-		{ "403", &get_job, CURLE_OK, 403, FORBIDDEN("system:serviceaccount:ns:sa"),
-		  K8S_FORBIDDEN },
-		{ "403 for nobody", &get_job, CURLE_OK, 403, FORBIDDEN("system:anonymous"),
-		  K8S_UNAUTHORIZED },
-		{ "403 in plain text", &get_job, CURLE_OK, 403, "denied", K8S_FORBIDDEN },
-		{ "409 to a GET", &get_job, CURLE_OK, 409, "", K8S_TROUBLE },
-		{ "409 to a DELETE", &delete_job, CURLE_OK, 409, "", K8S_CONFLICT },
-		{ "a page to a DELETE", &delete_job, CURLE_OK, 200, "<html>OK</html>",
-		  K8S_TROUBLE },
-		{ "nothing to a DELETE", &delete_job, CURLE_OK, 200, "", K8S_TROUBLE },
-		{ "a failure to a DELETE", &delete_job, CURLE_OK, 200,
-		  "{\"kind\":\"Status\",\"status\":\"Failure\"}", K8S_TROUBLE },
-		{ "410", &get_job, CURLE_OK, 410, "", K8S_EXPIRED },
-		{ "redirect", &get_job, CURLE_OK, 302, "", K8S_TROUBLE },
-		{ "415", &get_job, CURLE_OK, 415, "", K8S_TROUBLE },
-		{ "422", &get_job, CURLE_OK, 422, "", K8S_TROUBLE },
-		{ "429", &get_job, CURLE_OK, 429, "Too many requests", K8S_TROUBLE },
-		{ "500", &get_job, CURLE_OK, 500, "", K8S_TROUBLE },
-		{ "504", &get_job, CURLE_OK, 504, "{\"metadata\":{},\"code\":504}", K8S_TROUBLE },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct k8s_result r =
-			judge(rows[i].q, rows[i].transport, rows[i].status, rows[i].body);
+	for (size_t i = 0; i < ARRAY_SIZE(answer_rows); i++) {
+		struct k8s_result r = judge(answer_rows[i].q, answer_rows[i].transport,
+					    answer_rows[i].status, answer_rows[i].body);
 
-		print_message("  %s\n", rows[i].name);
-		assert_int_equal(r.answer, rows[i].want);
+		print_message("  %s\n", answer_rows[i].name);
+		assert_int_equal(r.answer, answer_rows[i].want);
 		assert_int_equal(r.words[0] == '\0', r.answer == K8S_OK);
 	}
 }
 
+static const struct {
+	const char        *recording;
+	struct k8s_request q;
+	enum k8s_answer    want;
+} recorded_rows[] = {
+	{ "job-get-running", { .resource = K8S_JOBS, .name = "grpc-job-1-1" }, K8S_OK },
+	{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9-9" }, K8S_ABSENT },
+	{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9" }, K8S_TROUBLE },
+	{ "job-get-forbidden", { .resource = K8S_JOBS, .name = "grpc-job-2-2" }, K8S_FORBIDDEN },
+	{ "job-get-anonymous", { .resource = K8S_JOBS, .name = "grpc-job-2-2" }, K8S_UNAUTHORIZED },
+	{ "job-get-unauthorized",
+	  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+	  K8S_UNAUTHORIZED },
+	{ "job-delete-wrong-uid",
+	  { .verb = K8S_DELETE, .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+	  K8S_CONFLICT },
+	{ "job-delete-background",
+	  { .verb = K8S_DELETE, .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+	  K8S_OK },
+	{ "job-delete-foreground",
+	  { .verb = K8S_DELETE, .resource = K8S_JOBS, .name = "grpc-job-2-2" },
+	  K8S_OK },
+	{ "service-delete",
+	  { .verb = K8S_DELETE, .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
+	  K8S_OK },
+	{ "job-get-running", /* not what a DELETE of a Service answers */
+	  { .verb = K8S_DELETE, .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
+	  K8S_TROUBLE },
+	{ "service-delete-missing",
+	  { .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
+	  K8S_ABSENT },
+	{ "metrics-api-absent", { .verb = K8S_LIST, .resource = K8S_POD_METRICS }, K8S_TROUBLE },
+	{ "metrics-server-down", { .verb = K8S_LIST, .resource = K8S_POD_METRICS }, K8S_TROUBLE },
+	{ "metrics-forbidden", { .verb = K8S_LIST, .resource = K8S_POD_METRICS }, K8S_FORBIDDEN },
+};
+
 static void recorded_answers(void **state)
 {
 	static const char *const versions[] = { "1.26", "1.34" };
-	static const struct {
-		const char        *recording;
-		struct k8s_request q;
-		enum k8s_answer    want;
-	} rows[] = {
-		{ "job-get-running", { .resource = K8S_JOBS, .name = "grpc-job-1-1" }, K8S_OK },
-		{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9-9" }, K8S_ABSENT },
-		{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9" }, K8S_TROUBLE },
-		{ "job-get-forbidden",
-		  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
-		  K8S_FORBIDDEN },
-		{ "job-get-anonymous",
-		  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
-		  K8S_UNAUTHORIZED },
-		{ "job-get-unauthorized",
-		  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
-		  K8S_UNAUTHORIZED },
-		{ "job-delete-wrong-uid",
-		  { .verb = K8S_DELETE, .resource = K8S_JOBS, .name = "grpc-job-2-2" },
-		  K8S_CONFLICT },
-		{ "job-delete-background",
-		  { .verb = K8S_DELETE, .resource = K8S_JOBS, .name = "grpc-job-2-2" },
-		  K8S_OK },
-		{ "job-delete-foreground",
-		  { .verb = K8S_DELETE, .resource = K8S_JOBS, .name = "grpc-job-2-2" },
-		  K8S_OK },
-		{ "service-delete",
-		  { .verb = K8S_DELETE, .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
-		  K8S_OK },
-		{ "job-get-running", /* not what a DELETE of a Service answers */
-		  { .verb = K8S_DELETE, .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
-		  K8S_TROUBLE },
-		{ "service-delete-missing",
-		  { .resource = K8S_SERVICES, .name = "grpc-service-2-2" },
-		  K8S_ABSENT },
-		{ "metrics-api-absent",
-		  { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
-		  K8S_TROUBLE },
-		{ "metrics-server-down",
-		  { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
-		  K8S_TROUBLE },
-		{ "metrics-forbidden",
-		  { .verb = K8S_LIST, .resource = K8S_POD_METRICS },
-		  K8S_FORBIDDEN },
-	};
 
 	(void)state;
 	for (size_t v = 0; v < ARRAY_SIZE(versions); v++)
-		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-			json_t *response = recording_response(versions[v], rows[i].recording);
-			long    status = json_integer_value(json_object_get(response, "status"));
-			char   *body = recording_body(versions[v], rows[i].recording);
+		for (size_t i = 0; i < ARRAY_SIZE(recorded_rows); i++) {
+			json_t *response =
+				recording_response(versions[v], recorded_rows[i].recording);
+			long  status = json_integer_value(json_object_get(response, "status"));
+			char *body = recording_body(versions[v], recorded_rows[i].recording);
 
-			print_message("  %s %s\n", versions[v], rows[i].recording);
-			assert_int_equal(judge(&rows[i].q, CURLE_OK, status, body).answer,
-					 rows[i].want);
+			print_message("  %s %s\n", versions[v], recorded_rows[i].recording);
+			assert_int_equal(judge(&recorded_rows[i].q, CURLE_OK, status, body).answer,
+					 recorded_rows[i].want);
 			free(body);
 			json_decref(response);
 		}

@@ -395,6 +395,23 @@ def test_a_service_whose_jobs_delete_found_a_newcomer_is_left_alone(world):
     assert world.left() >= {JOB, SERVICE}
 
 
+def test_a_service_read_behind_a_job_that_was_gone_by_then_is_left_alone(world):
+    """The DELETE of the Job found nothing: nobody can tell whose the Service is."""
+    world.pair(cpu=ACTIVE)
+    cleaner = world.watched(ADOPT_SERVICE="false")
+    noted = world.kube.service(SERVICE)["metadata"]["uid"]
+
+    def replace(kube, request):
+        kube.vanish("job", JOB)
+        kube.recreate_service(SERVICE)
+    world.kube.before(replace, verb="get", resource="services")
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    assert service_uids_deleted(world) == [noted]
+    assert SERVICE in world.left()
+    assert world.summary()["service"] == "newcomer"
+
+
 def test_a_newcomer_keeps_the_service_that_is_read_late(world):
     """The Service was not noted before; while it is, a newcomer takes the Job's name."""
     world.pair(cpu=ACTIVE)

@@ -372,7 +372,8 @@ class Row:
         wanted, met = self.target()
         verdict = {True: "met", False: "MISSED", None: ""}[met]
         ratio = "-" if self.ratio is None else f"{self.ratio:,.{1 if self.ratio < 100 else 0}f}"
-        return (f"{self.title}, {self.unit}", self.words(self.ours), self.words(self.loop), ratio,
+        title = f"{self.title}, {self.unit}" if self.unit else self.title
+        return (title, self.words(self.ours), self.words(self.loop), ratio,
                 wanted, verdict)
 
 
@@ -397,7 +398,7 @@ HEAD = ("", "cleanup-grpc", "loop over kubectl", "ratio", "target", "")
 
 
 def print_table():
-    lines = [HEAD] + [tuple(w.replace(", ,", ",").rstrip(", ") for w in r.line()) for r in ROWS.values()]
+    lines = [HEAD] + [row.line() for row in ROWS.values()]
     width = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     for line in lines:
         print("  ".join(w.ljust(n) if i == 0 else w.rjust(n)
