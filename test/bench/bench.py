@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""bench.py BINARY - what this program costs beside a loop over kubectl (loop.sh), in one run.
+"""bench.py BINARY FLOOR - what this program costs beside a loop over kubectl (loop.sh), in one run.
 
 Prints a table of medians (minimum to maximum) and ratios, and writes it to build/bench.json. Both
 watch the same kind of job on the same fake API server over TLS, on this machine, one after the
 other. Absolute times differ from machine to machine and from hour to hour: the ratios are what is
 compared with a target, and a missed target is said, not an exit status. Without kubectl (KUBECTL
-names another) only this program is measured.
+names another) only this program is measured. FLOOR is floor.c, built with the same libraries: what a
+check would cost if there were nothing but libcurl and jansson.
 """
 import contextlib
 import json
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 import memory
 
@@ -44,8 +46,8 @@ BUSY = "900m"
 class Stage:
     """A fake API server, and the two ways to watch a job on it."""
 
-    def __init__(self, binary, kubectl):
-        self.binary, self.kubectl = binary, kubectl
+    def __init__(self, binary, floor, kubectl):
+        self.binary, self.floor, self.kubectl = binary, floor, kubectl
         self.numbers = 0
         self.home = None
 
@@ -97,6 +99,15 @@ class Stage:
             env["CHECKS"] = str(checks)
         return subprocess.Popen([HERE / "loop.sh", job_id], env=env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+    def bare(self, kube, job_id, number, pause_ms):
+        """FLOOR, asking for that job's readings; prints the CPU of one in ms."""
+        url = (f"https://127.0.0.1:{kube.port}/apis/metrics.k8s.io/v1beta1/namespaces/"
+               f"{kube.namespace}/pods?labelSelector="
+               + urllib.parse.quote(f"job-name=grpc-job-{job_id}"))
+        return subprocess.Popen([self.floor, url, kube.service_account_dir / "ca.crt", kube.token,
+                                 str(number), str(pause_ms)], stdout=subprocess.PIPE)
 
 
 def stop(process):
@@ -205,11 +216,18 @@ def cpu(stage):
         ours = [1000 * (memory.cpu_of(c.pid) - b) / made for c, b in zip(cleaners, before[0])]
         for cleaner in cleaners:
             stop(cleaner)
+        apart = printed([stage.bare(kube, job_id, CHECKS // 4, int(SHORT * 1000)) for job_id in jobs])
+        at_once = [printed([stage.bare(kube, job_id, CHECKS, 0)])[0] for job_id in jobs]
         if stage.kubectl:
             for _ in range(LOOP_RUNS):
                 usage = finished(stage.loop(kube, jobs[0], LOOP_CHECKS))
                 loop.append(1000 * (usage.ru_utime + usage.ru_stime) / LOOP_CHECKS)
-    return {"cpu": (ours, loop)}
+    return {"cpu": (ours, loop), "floor": (apart, loop), "floor_at_once": (at_once, loop)}
+
+
+def printed(processes):
+    """The number that each prints at its end."""
+    return [float(process.communicate()[0]) for process in processes]
 
 
 def checks_of(kube):
@@ -274,9 +292,8 @@ def finish(stage):
         time.sleep(settle)
         noticed = []
         for job_id, process in zip(jobs, running):
+            process.completed = time.monotonic()    # before: the DELETE may come during the call
             kube.complete_job(f"grpc-job-{job_id}")
-            at = time.monotonic()
-            process.completed = at
             time.sleep(chance.uniform(0, settle))
         for job_id, process in zip(jobs, running):
             finished(process)
@@ -383,6 +400,8 @@ ROWS = {
     "rss": Row("resident while watching", "kB", least=13),
     "private": Row("of that, private", "kB", most=700),
     "cpu": Row("CPU for a check", "ms", 3, least=1500),
+    "floor": Row("  libcurl and jansson alone, ms", "", 3),
+    "floor_at_once": Row("  the same without a pause, ms", "", 3),
     "start": Row("start to first check", "ms", 1),
     "requests": Row("requests for a check", "", 2, most=1.18),
     "connections": Row("new connections for a check", "", 2, most=0.0),
@@ -410,9 +429,9 @@ def version_of(kubectl):
     return (done.stdout.splitlines() or ["?"])[0]
 
 
-def main(binary):
+def main(binary, floor):
     kubectl = shutil.which(os.environ.get("KUBECTL", "kubectl"))
-    stage = Stage(os.path.abspath(binary), kubectl)
+    stage = Stage(os.path.abspath(binary), os.path.abspath(floor), kubectl)
     for measure in MEASURES:
         print(f"bench: {measure.__name__} ...", file=sys.stderr, flush=True)
         for name, (ours, loop) in measure(stage).items():
@@ -426,4 +445,4 @@ def main(binary):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
