@@ -68,8 +68,8 @@ int main(int argc, char **argv)
 
 	if (argc != 6)
 		fail("usage: floor URL CA_FILE TOKEN NUMBER PAUSE_MS");
-	int        number = atoi(argv[4]);
-	useconds_t pause_us = (useconds_t)atoi(argv[5]) * 1000;
+	long       number = strtol(argv[4], NULL, 10);
+	useconds_t pause_us = (useconds_t)strtol(argv[5], NULL, 10) * 1000;
 	CURL      *e = curl_easy_init();
 
 	(void)snprintf(auth, sizeof(auth), "Authorization: Bearer %s", argv[3]);
@@ -82,13 +82,13 @@ int main(int argc, char **argv)
 	    curl_easy_setopt(e, CURLOPT_WRITEDATA, &body))
 		fail("cannot start");
 	double start = 0;
-	for (int i = 0; i < WARM_UP + number; i++) {
+	for (long i = 0; i < WARM_UP + number; i++) {
 		if (i == WARM_UP)
 			start = cpu_ms();
 		ask(e, &body);
 		(void)usleep(pause_us);
 	}
-	printf("%.4f\n", (cpu_ms() - start) / number);
+	printf("%.4f\n", (cpu_ms() - start) / (double)number);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(e);
 	return 0;
