@@ -41,7 +41,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e deps-bench check test \
+.PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test \
         demo timeline asan valgrind faults longlife model bench fleet e2e control-plane fuzz libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
@@ -62,7 +62,7 @@ $(B)/%.o: %.c Makefile
 BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev
 DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
 TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-pytest-xdist python3-yaml \
-               faketime rabbitmq-server python3-pika python3-seccomp
+               faketime rabbitmq-server python3-pika python3-seccomp strace
 STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev libc-ares-dev perl $(CROSS_DEPS)
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
@@ -153,10 +153,7 @@ longlife: deps all
 
 # What it costs, beside a loop over kubectl; and N of them at once.
 N          ?= 1000
-BENCH_DEPS := strace
-deps-bench:
-	$(call install,$(BENCH_DEPS))
-bench: deps deps-bench static
+bench: deps static
 	$(STATIC_CC) $(SECTIONS) -fPIE $(STATIC_LINK) $$($(STATIC_PKG) --cflags libcurl) -o $(S)/floor \
 		test/bench/floor.c $$($(STATIC_PKG) --libs libcurl jansson)
 	$(PY) test/bench/bench.py $(S)/$(PROG) $(S)/floor
@@ -228,7 +225,7 @@ static-test: deps static
 		-k 'seccomp or footprint or 20_000'
 
 # Each system call of the static binary, and what seccomp.json makes of it.
-seccomp-trace: deps deps-bench static
+seccomp-trace: deps static
 	$(PY) test/seccomp_trace.py $(S)/$(PROG) seccomp.json
 
 static-arm64:

@@ -47,23 +47,30 @@ static int64_t missing_deadline_ms(const struct app *a)
 	return a->started_ms + a->cfg->missing_timeout_ms;
 }
 
-/* Without a watch the Job is read at each check, just before it. */
-static int64_t next_check_ms(const struct app *a, int64_t now)
+/*
+ * The next point of the checks' grid, by its phase alone: the grid stands still while nothing is
+ * checked, and is ahead while the metrics API asks for patience.
+ */
+static int64_t next_point_ms(const struct app *a, int64_t now)
 {
-	int64_t due = a->idle.check_ms;
+	int64_t interval = a->cfg->interval_ms;
 
-	if (due == INT64_MAX)
-		return now + a->cfg->interval_ms;
-	return due > now ? due : due + a->cfg->interval_ms;
+	if (a->idle.check_ms == INT64_MAX)
+		return now + interval; /* no grid yet */
+	int64_t ahead = (a->idle.check_ms - now) % interval;
+	return now + (ahead > 0 ? ahead : ahead + interval);
 }
 
+/* Together with a check: one wake-up for both. Without a watch, with each one. */
 static int64_t next_read_ms(const struct app *a)
 {
-	int64_t now = now_ms(), period = REREAD_INTERVALS * a->cfg->interval_ms;
+	int64_t now = now_ms(), interval = a->cfg->interval_ms, checks = REREAD_MS / interval;
 
-	int64_t due = now + (period < REREAD_MS ? period : REREAD_MS);
-	if (a->watch.refused)
-		due = next_check_ms(a, now);
+	int64_t most = a->watch.refused ? 1 : REREAD_INTERVALS;
+
+	if (checks > most)
+		checks = most;
+	int64_t due = checks ? next_point_ms(a, now) + (checks - 1) * interval : now + REREAD_MS;
 	if (!target_seen(&a->target) && now < missing_deadline_ms(a) &&
 	    due > missing_deadline_ms(a))
 		due = missing_deadline_ms(a); /* only a read can tell that it is missing */

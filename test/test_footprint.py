@@ -4,6 +4,7 @@ Times are in `make bench`. The memory is the static binary's: without it (`make 
 is skipped; `make static-test` makes it first.
 """
 import os
+import re
 
 import pytest
 
@@ -14,7 +15,11 @@ from cleaner import ROOT, static_binary
 TRIMMED, ARCHIVE = memory.Memory(3900, 700, 0), memory.Memory(6000, 1024, 0)
 
 
-@pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="the sanitizers' memory is another")
+NO_SANITIZER = pytest.mark.skipif("ASAN_OPTIONS" in os.environ,
+                                  reason="the sanitizers' memory is another, and nothing may trace them")
+
+
+@NO_SANITIZER
 def test_memory_while_watching():
     binary = static_binary()
     if not binary:
@@ -38,3 +43,21 @@ def test_a_check_is_one_request_and_the_job_is_read_again_at_every_sixth(world):
     reads = len(world.requests(verb="get", resource="jobs", name="grpc-job-12-70788"))
     assert reads <= len(world.checks()) / 6 + 3
     assert world.kube.stats.accepted == 2
+
+
+@NO_SANITIZER
+def test_the_clock_wakes_it_once_a_check(world, tmp_path):
+    """The Job's re-read comes with a check, not beside it."""
+    trace = tmp_path / "trace"
+    world.pair(cpu="900m")
+    world.watched(CHECK_INTERVAL_SECONDS=0.2,
+                  prefix=("strace", "-D", "-o", str(trace), "-e", "trace=poll"))
+
+    def timeouts():     # of a poll() that waited: with 0 it only asks
+        return sum(bool(re.search(r", [1-9]\d*\) = 0 ", line)) for line in trace.open())
+
+    world.kube.wait_for(lambda: len(world.checks()) >= 10, what="a start")
+    woken, checks = timeouts(), len(world.checks())
+    world.kube.wait_for(lambda: len(world.checks()) >= checks + 30, what="30 checks")
+    woken, checks = timeouts() - woken, len(world.checks()) - checks
+    assert checks - 1 <= woken <= checks + 2    # libcurl's timer for the watch's connect, and an edge

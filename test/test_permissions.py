@@ -1,9 +1,12 @@
 """Section 9 of the contract, row by row: what is lost without each permission, and that each one
 missing is named in exactly one line, while everything else is still torn down."""
+import time
+
 import pytest
 
 from conftest import INTERVAL, JOB, SELF, SERVICE
-from test_readings import many_checks
+from fakekube import faults
+from test_readings import METRICS, many_checks
 
 ACTIVE = "900m"
 GONE = {"job": "gone", "service": "gone", "self": "gone"}
@@ -131,6 +134,32 @@ def test_without_jobs_watch_or_list_the_job_is_polled(world, verb):
     assert cleaner.wait() == 0
     assert len(world.requests(verb=verb, resource="jobs")) == 1
     assert len(world.requests(verb="get", resource="jobs", name=JOB)) >= len(world.checks())
+
+
+@pytest.mark.parametrize("changes", [{}, {"ENABLE_CPU_USAGE_CHECK": "false"}], ids=["checks", "none"])
+def test_a_job_that_is_polled_is_read_once_an_interval(world, changes):
+    """Without checks, too, there is nothing that would hurry."""
+    world.kube.deny("batch", "jobs", "watch")
+    world.pair(cpu=ACTIVE)
+    world.run(CHECK_INTERVAL_SECONDS=0.5, **changes)
+    world.kube.wait_for(lambda: world.requests(verb="watch", resource="jobs"), what="the watch")
+    began = time.monotonic()
+    time.sleep(2)
+    reads = len(world.requests(verb="get", resource="jobs", name=JOB))
+    assert 3 <= reads <= (time.monotonic() - began) / 0.5 + 4   # 4: the start
+
+
+def test_a_polled_job_is_read_though_the_metrics_api_asks_for_patience(world):
+    world.kube.deny("batch", "jobs", "watch")
+    world.kube.fault(faults.throttled(3600), **METRICS)
+    world.pair(cpu=ACTIVE)
+    cleaner = world.run()
+    world.kube.wait_request(**METRICS)
+    reads = len(world.requests(verb="get", resource="jobs", name=JOB))
+    world.kube.wait_request(verb="get", resource="jobs", name=JOB, count=reads + 1)
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    assert len(world.checks()) == 1
 
 
 def test_without_jobs_delete_the_job_stays(world):

@@ -1,0 +1,71 @@
+"""No hot loops: whatever is switched off, forbidden or odd about a job, a cleaner asks at its pace.
+
+All combinations of a way to be set up and of a kind of job are watched at the same time, once for
+each permission that is missing.
+"""
+import collections
+import itertools
+import time
+
+import pytest
+
+from bench import memory
+from conftest import required_rules
+
+SETTINGS = {
+    "defaults": {},
+    "no checks": {"ENABLE_CPU_USAGE_CHECK": "false"},
+    "no checks but pending": {"ENABLE_CPU_USAGE_CHECK": "false", "PENDING_TIMEOUT_SECONDS": "2"},
+    "dry run, no checks": {"DRY_RUN": "true", "ENABLE_CPU_USAGE_CHECK": "false"},
+    "dry run": {"DRY_RUN": "true"},
+    "kept": {"COMPLETED_GRACE_SECONDS": "60"},
+}
+JOBS = ("busy", "idle", "held", "suspended", "pending", "completed", "none", "without a service")
+FORBIDDEN = (None, ("batch", "jobs", "watch"), ("batch", "jobs", "list"), ("batch", "jobs", "get"),
+             ("batch", "jobs", "delete"), ("metrics.k8s.io", "pods", "list"))
+SECONDS = 3
+MOST = 30       # requests on one connection in that time, with a teardown; a hot loop makes hundreds
+
+
+def create(kube, job_id, kind):
+    job = f"grpc-job-{job_id}"
+    kube.create_job(f"cleanup-job-{job_id}", containers=("cleanup",))
+    if kind != "none":
+        kube.create_job(job, cpu="2m" if kind in ("idle", "held") else "900m",
+                        phase="Pending" if kind == "pending" else "Running")
+    if kind != "without a service":
+        kube.create_service(f"grpc-service-{job_id}")
+    if kind == "held":
+        kube.annotate(job, values={"cleanup-grpc/hold": "true"})
+    elif kind == "suspended":
+        kube.suspend_job(job)
+    elif kind == "completed":
+        kube.complete_job(job)
+
+
+def cpu_of(cleaner):
+    try:
+        return memory.cpu_of(cleaner.process.pid)
+    except OSError:     # it has ended
+        return None
+
+
+@pytest.mark.xdist_group("calm")
+@pytest.mark.parametrize("forbidden", FORBIDDEN, ids=lambda right: right and " ".join(right) or "nothing")
+def test_nothing_makes_a_hot_loop(world, forbidden):
+    kube = world.kube
+    kube.set_rules([r for r in required_rules() if r[:3] != forbidden])
+    cases = {f"{n}-70788": case for n, case in enumerate(itertools.product(SETTINGS, JOBS), 1)}
+    for job_id, (_, kind) in cases.items():
+        create(kube, job_id, kind)
+    cleaners = {job_id: world.run(JOB_ID=job_id, CHECK_INTERVAL_SECONDS=1, **SETTINGS[settings])
+                for job_id, (settings, _) in cases.items()}
+    time.sleep(SECONDS)
+    before, start = {j: cpu_of(c) for j, c in cleaners.items()}, len(kube.requests)
+    time.sleep(SECONDS)
+    asked = collections.Counter(r.connection for r in kube.requests[start:])
+    cpu = {j: cpu_of(c) for j, c in cleaners.items()}
+    busiest, requests = asked.most_common(1)[0]
+    assert requests <= MOST, [r.target for r in kube.requests[start:] if r.connection == busiest][:5]
+    assert len(asked) <= 2 * len(cases)
+    assert not {j: cases[j] for j in cases if cpu[j] and before[j] and cpu[j] - before[j] > SECONDS / 4}
