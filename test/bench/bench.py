@@ -183,7 +183,21 @@ def memory_of(stage):
             finished(stage.loop(kube, job_id, checks=1))        # fills kubectl's discovery cache
             loop = [largest_call(stage, kube, job_id) for _ in range(LOOP_RUNS)]
     return {"rss": ([m.rss for m in ours], [m[0] for m in loop]),
-            "private": ([m.private for m in ours], [m[1] for m in loop])}
+            "private": ([m.private for m in ours], [m[1] for m in loop]),
+            "floor_private": ([memory_of_bare(stage) for _ in range(3)], [])}
+
+
+def memory_of_bare(stage):
+    """As memory.measure() does it: one of two, after 2.5 s."""
+    with stage.server() as kube:
+        job_id = stage.pair(kube)
+        pair = [stage.bare(kube, job_id, CHECKS, 200) for _ in range(2)]
+        time.sleep(2.5)
+        private = memory.of_process(pair[0].pid).private
+        for process in pair:
+            process.kill()
+            process.communicate()
+    return private
 
 
 def largest_call(stage, kube, job_id):
@@ -399,6 +413,7 @@ ROWS = {
     "image": Row("image, all files", "bytes", most=3_900_000),
     "rss": Row("resident while watching", "kB", least=13),
     "private": Row("of that, private", "kB", most=700),
+    "floor_private": Row("  libcurl and jansson alone, kB", ""),
     "cpu": Row("CPU for a check", "ms", 3, least=1500),
     "floor": Row("  libcurl and jansson alone, ms", "", 3),
     "floor_at_once": Row("  the same without a pause, ms", "", 3),
