@@ -75,12 +75,12 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 }
 
 /* Appended, not printed: a token is long, and printf() goes through it byte by byte, twice. */
-static CURLcode add_header(struct http_exchange *x, const char *name_colon, const char *value)
+static CURLcode add_header(struct http_exchange *x, const char *prefix, const char *value)
 {
 	struct buf line = { .max = 64 << 10 };
 	CURLcode   rc = CURLE_OUT_OF_MEMORY;
 
-	if (buf_append(&line, name_colon, strlen(name_colon)) == 0 &&
+	if (buf_append(&line, prefix, strlen(prefix)) == 0 &&
 	    buf_append(&line, value, strlen(value)) == 0) {
 		struct curl_slist *l = curl_slist_append(x->headers, line.data);
 		if (l) {

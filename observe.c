@@ -61,11 +61,11 @@ static int64_t next_point_ms(const struct app *a, int64_t now)
 	return now + (ahead > 0 ? ahead : ahead + interval);
 }
 
-/* Together with a check: one wake-up for both. Without a watch, with each one. */
+/* On that grid, too: one wake-up for both. Without a watch each point; at least once a minute. */
 static int64_t next_read_ms(const struct app *a)
 {
-	int64_t now = now_ms(), interval = a->cfg->interval_ms, checks = REREAD_MS / interval;
-
+	int64_t now = now_ms(), interval = a->cfg->interval_ms;
+	int64_t checks = REREAD_MS / interval;
 	int64_t most = a->watch.refused ? 1 : REREAD_INTERVALS;
 
 	if (checks > most)

@@ -1,7 +1,7 @@
 """No hot loops: whatever is switched off, forbidden or odd about a job, a cleaner asks at its pace.
 
-All combinations of a way to be set up and of a kind of job are watched at the same time, once for
-each permission that is missing.
+All combinations of a way to be set up and of a kind of job are watched at the same time: once with
+all permissions, and once without each of five.
 """
 import collections
 import itertools
@@ -43,29 +43,25 @@ def create(kube, job_id, kind):
         kube.complete_job(job)
 
 
-def cpu_of(cleaner):
-    try:
-        return memory.cpu_of(cleaner.process.pid)
-    except OSError:     # it has ended
-        return None
-
-
 @pytest.mark.xdist_group("calm")
-@pytest.mark.parametrize("forbidden", FORBIDDEN, ids=lambda right: right and " ".join(right) or "nothing")
+@pytest.mark.parametrize("forbidden", FORBIDDEN, ids=lambda right: " ".join(right or ["nothing"]))
 def test_nothing_makes_a_hot_loop(world, forbidden):
     kube = world.kube
-    kube.set_rules([r for r in required_rules() if r[:3] != forbidden])
+    kube.metrics.resolution = 1     # or nothing would become idle in that time
+    kube.set_rules([r for r in required_rules() if r != forbidden])
     cases = {f"{n}-70788": case for n, case in enumerate(itertools.product(SETTINGS, JOBS), 1)}
     for job_id, (_, kind) in cases.items():
         create(kube, job_id, kind)
     cleaners = {job_id: world.run(JOB_ID=job_id, CHECK_INTERVAL_SECONDS=1, **SETTINGS[settings])
                 for job_id, (settings, _) in cases.items()}
     time.sleep(SECONDS)
-    before, start = {j: cpu_of(c) for j, c in cleaners.items()}, len(kube.requests)
+    before = {j: memory.cpu_of(c.process.pid) for j, c in cleaners.items()}
+    start = len(kube.requests)
     time.sleep(SECONDS)
     asked = collections.Counter(r.connection for r in kube.requests[start:])
-    cpu = {j: cpu_of(c) for j, c in cleaners.items()}
+    used = {j: memory.cpu_of(c.process.pid) - before[j] for j, c in cleaners.items()}
     busiest, requests = asked.most_common(1)[0]
     assert requests <= MOST, [r.target for r in kube.requests[start:] if r.connection == busiest][:5]
     assert len(asked) <= 2 * len(cases)
-    assert not {j: cases[j] for j in cases if cpu[j] and before[j] and cpu[j] - before[j] > SECONDS / 4}
+    assert not {cases[j]: cpu for j, cpu in used.items() if cpu > SECONDS / 4}
+    assert sum(used.values()) <= SECONDS / 2    # many that spin get little each

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """bench.py BINARY FLOOR - what this program costs beside a loop over kubectl (loop.sh), in one run.
 
-Prints a table of medians (minimum to maximum) and ratios, and writes it to build/bench.json. Both
+Prints a table of medians (minimum to maximum) and of ratios of the means, and writes it to build/bench.json. Both
 watch the same kind of job on the same fake API server over TLS, on this machine, one after the
 other. Absolute times differ from machine to machine and from hour to hour: the ratios are what is
 compared with a target, and a missed target is said, not an exit status. Without kubectl (KUBECTL
@@ -193,11 +193,12 @@ def memory_of_bare(stage):
         job_id = stage.pair(kube)
         pair = [stage.bare(kube, job_id, CHECKS, 200) for _ in range(2)]
         time.sleep(2.5)
-        private = memory.of_process(pair[0].pid).private
-        for process in pair:
-            process.kill()
-            process.communicate()
-    return private
+        try:
+            return memory.of_process(pair[0].pid).private
+        finally:
+            for process in pair:
+                process.kill()
+                process.communicate()
 
 
 def largest_call(stage, kube, job_id):
@@ -206,12 +207,12 @@ def largest_call(stage, kube, job_id):
                               env=stage.kube_env(kube), stdout=subprocess.DEVNULL)
              for _ in range(2)]
     most = [0, 0]
-    while calls[0].poll() is None:
+    while all(call.poll() is None for call in calls):     # a single one would own the file's pages
         with contextlib.suppress(OSError, KeyError, ValueError, IndexError):
             now = memory.of_process(calls[0].pid)
             most = [max(most[0], now.rss), max(most[1], now.private)]
         time.sleep(0.001)
-    if calls[0].returncode or calls[1].wait():
+    if any(call.wait() for call in calls):
         raise RuntimeError("kubectl get failed")
     return most
 
@@ -241,7 +242,10 @@ def cpu(stage):
 
 def printed(processes):
     """The number that each prints at its end."""
-    return [float(process.communicate()[0]) for process in processes]
+    numbers = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        raise RuntimeError(f"{processes[0].args[0]} failed")
+    return [float(number) for number in numbers]
 
 
 def checks_of(kube):

@@ -7,11 +7,11 @@
  */
 #include <curl/curl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define WARM_UP 10
 
@@ -68,9 +68,9 @@ int main(int argc, char **argv)
 
 	if (argc != 6)
 		fail("usage: floor URL CA_FILE TOKEN NUMBER PAUSE_MS");
-	long       number = strtol(argv[4], NULL, 10);
-	useconds_t pause_us = (useconds_t)strtol(argv[5], NULL, 10) * 1000;
-	CURL      *e = curl_easy_init();
+	long  number = strtol(argv[4], NULL, 10);
+	int   pause_ms = (int)strtol(argv[5], NULL, 10);
+	CURL *e = curl_easy_init();
 
 	(void)snprintf(auth, sizeof(auth), "Authorization: Bearer %s", argv[3]);
 	struct curl_slist *headers = curl_slist_append(NULL, auth);
@@ -86,7 +86,8 @@ int main(int argc, char **argv)
 		if (i == WARM_UP)
 			start = cpu_ms();
 		ask(e, &body);
-		(void)usleep(pause_us);
+		if (pause_ms)
+			(void)poll(NULL, 0, pause_ms);
 	}
 	printf("%.4f\n", (cpu_ms() - start) / (double)number);
 	curl_slist_free_all(headers);

@@ -96,7 +96,7 @@ options() { # promise flags...
 	done
 }
 
-# Not optimized: that would take 8 s a check, which is more than most searches do.
+# Compiled without optimization: gcc would need 8 s for each check, longer than most searches take.
 verify() { # promise kind; in a directory with cleanup.pml: pan.out
 	local cc=(-DSAFETY -DNOFAIR) args=(-m100000)
 	case $1,$2 in
