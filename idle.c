@@ -326,8 +326,10 @@ void idle_run(struct app *a)
 	if (a->target.state != TARGET_LIVE)
 		return;
 	hold_run(a);
-	if (!i->pending_since_ms || a->target.job.suspended)
+	bool suspended = a->target.job.suspended;
+	if (!i->pending_since_ms || suspended || i->was_suspended)
 		i->pending_since_ms = now; /* a suspended Job is not waiting for a node */
+	i->was_suspended = suspended;
 	if (i->check_ms == INT64_MAX)
 		i->check_ms = now; /* the first check comes at once, and the grid starts with it */
 	if (!needs_grid(a) || now < i->check_ms)

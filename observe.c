@@ -277,6 +277,7 @@ void observe_stop(struct app *a)
 	k8s_cancel(a->k8s, TAKE_PTR(a->watch.exchange));
 	lines_fini(&a->watch.lines);
 	a->watch.version[0] = '\0';
+	a->watch.absent_ms = 0; /* if we come back, only a new read can tell */
 	a->watch.list_due_ms = a->watch.refused ? INT64_MAX : now_ms();
 	a->watch.read_due_ms = a->watch.refused ? now_ms() : INT64_MAX;
 }

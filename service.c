@@ -72,8 +72,15 @@ static enum fate look_into_conflict(struct app *a)
 		return fate_of(answer);
 	if (strcmp(s.uid, a->service.uid) == 0)
 		return FATE_NONE;
-	if (!target_seen(&a->target) || look_at_job(a, &job) != SIGHT_OURS)
+	if (!target_seen(&a->target))
 		return FATE_NEWCOMER;
+	switch (look_at_job(a, &job)) {
+	case SIGHT_OURS: break;
+	case SIGHT_OUT_OF_TIME: return FATE_LEFT;
+	case SIGHT_NEWCOMER:
+	case SIGHT_ABSENT:
+	case SIGHT_FORBIDDEN: return FATE_NEWCOMER;
+	}
 	(void)copy_str(a->service.uid, sizeof(a->service.uid), s.uid); /* same size */
 	return FATE_NONE;
 }
@@ -100,6 +107,9 @@ void confirm_service(struct teardown *t)
 
 	if (!t->seen_service[0])
 		return;
+	if (strcmp(s->uid, t->seen_service) != 0)
+		t->service =
+			FATE_NONE; /* also if one was deleted while the finished Job was kept */
 	(void)copy_str(s->uid, sizeof(s->uid), t->seen_service); /* same size */
 	s->noted = true;
 }

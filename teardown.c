@@ -217,7 +217,7 @@ static enum outcome run_steps(struct teardown *t)
 	if (t->look_again)
 		return OUTCOME_LOOK_AGAIN;
 	await_job(t);
-	if (t->service == FATE_LEFT && !app_interrupted(a))
+	if (!t->look_again && t->service == FATE_LEFT && !app_interrupted(a))
 		delete_service(t); /* once more, with the time that is left */
 	if (t->look_again)
 		return OUTCOME_LOOK_AGAIN;
@@ -255,9 +255,9 @@ enum outcome teardown_run(struct app *a, enum trigger trigger)
 	report_words(a, trigger, words, sizeof(words));
 	log_info("teardown", LS("trigger", trigger_name(trigger)), LS("job", a->cfg->target_job),
 		 LS("uid", a->target.job.uid), LS("why", words));
+	a->give_up_ms = since_ms(a, trigger) + a->cfg->teardown_timeout_ms;
 	if (a->cfg->dry_run)
 		return dry_run(&t);
-	a->give_up_ms = since_ms(a, trigger) + a->cfg->teardown_timeout_ms;
 	report_event(a, trigger, words);
 	enum outcome o = run_steps(&t);
 	a->give_up_ms = INT64_MAX;

@@ -448,6 +448,17 @@ def test_a_suspended_job_waits_for_no_node_and_its_clock_starts_when_it_is_resum
     assert world.requests(verb="delete", name=JOB)[0].monotonic - at > 0.7
 
 
+def test_the_clock_of_a_resumed_job_starts_when_it_is_resumed_between_two_checks(world):
+    world.pair(cpu=None, phase="Pending", suspend=True)
+    cleaner = world.run(CHECK_INTERVAL_SECONDS="60", PENDING_TIMEOUT_SECONDS="1.5")
+    world.kube.wait_request(verb="watch", resource="jobs")
+    time.sleep(1)
+    at = time.monotonic()
+    world.kube.resume_job(JOB, phase="Pending")
+    assert cleaner.wait() == 0
+    assert world.requests(verb="delete", name=JOB)[0].monotonic - at > 1.4
+
+
 def becomes_ready(kube, request):
     kube.set_pod(kube.pods(JOB)[0]["metadata"]["name"], ready=True)
 

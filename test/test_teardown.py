@@ -369,6 +369,29 @@ def test_a_service_that_was_created_anew_goes_before_a_finished_job_that_is_kept
     assert world.summary()["service"] == "deleted"
 
 
+def test_a_service_that_was_created_anew_while_the_finished_job_was_kept_goes_too(world):
+    world.pair(cpu=ACTIVE)
+    cleaner = world.watched(COMPLETED_GRACE_SECONDS=2)
+    cleaner.wait_log(msg="service adopted")
+    world.kube.complete_job(JOB)
+    cleaner.wait_log(msg="service", outcome="deleted")
+    uid = world.kube.create_service(SERVICE)["metadata"]["uid"]
+    assert cleaner.wait() == 0
+    assert service_uids_deleted(world)[1:] == [uid]
+    assert world.left() == set()
+
+
+def test_a_service_whose_owner_cannot_be_read_in_time_is_left_and_not_a_newcomers(world):
+    """The first DELETE says 409, and then the Job, which would tell whose it is, is not answered."""
+    world.pair(cpu=ACTIVE)
+    cleaner = world.watched(COMPLETED_GRACE_SECONDS=60, TEARDOWN_TIMEOUT_SECONDS=2)
+    cleaner.wait_log(msg="service adopted")
+    world.kube.recreate_service(SERVICE)
+    world.kube.fault(faults.unavailable(), verb="get", resource="jobs", name=JOB, times=None)
+    world.kube.complete_job(JOB)
+    cleaner.wait_log(msg="service", outcome="left")
+
+
 @pytest.mark.parametrize("action", [faults.unavailable(), faults.reset_before_answer()])
 def test_a_service_that_cannot_be_read_then_is_deleted_by_the_uid_noted_before(world, action):
     world.pair(cpu=ACTIVE)

@@ -125,6 +125,18 @@ def test_a_job_that_appears_while_it_is_given_up_is_watched_after_all(world):
     world.wait_gone()
 
 
+def test_a_job_that_appeared_while_it_was_given_up_is_not_given_up_again_unread(world):
+    """The LIST that comes next fails for a while: what was absent before says nothing any more."""
+    world.kube.create_service(SERVICE)
+    world.kube.after(lambda kube, request: kube.create_job(JOB, cpu=ACTIVE),
+                     verb="get", resource="services")
+    world.kube.fault(faults.unavailable(), verb="list", resource="jobs", nth=2, times=2)
+    cleaner = world.run(MISSING_JOB_TIMEOUT_SECONDS="0.2", DELETE_SELF="false")
+    cleaner.wait_log(msg="job state", to="live")
+    assert len(cleaner.log(msg="teardown")) == 1
+    assert world.deletions() == []
+
+
 def test_a_deleted_job_is_gone_and_what_is_left_over_goes(world):
     world.pair(cpu=ACTIVE)
     cleaner = world.watched(ADOPT_SERVICE="false")
