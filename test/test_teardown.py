@@ -381,7 +381,7 @@ def test_a_service_that_was_created_anew_while_the_finished_job_was_kept_goes_to
     assert world.left() == set()
 
 
-def test_a_service_whose_owner_cannot_be_read_in_time_is_left_and_not_a_newcomers(world):
+def test_a_service_whose_owner_cannot_be_read_in_time_is_left_for_the_next_try(world):
     """The first DELETE says 409, and then the Job, which would tell whose it is, is not answered."""
     world.pair(cpu=ACTIVE)
     cleaner = world.watched(COMPLETED_GRACE_SECONDS=60, TEARDOWN_TIMEOUT_SECONDS=2)
