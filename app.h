@@ -83,7 +83,7 @@ struct idle {
 	int64_t            acting_ms; /* first DELETE since it was last active or held; 0 = none */
 	bool               pods_forbidden;   /* list of pods: 403; told once */
 	int64_t            pending_since_ms; /* monotonic; the Job waits for a ready pod since */
-	bool               was_suspended;
+	bool               was_suspended;    /* at the last turn: that clock starts at the resume */
 	bool               hold_told;
 	char               hold[K8S_HOLD_SIZE]; /* the value that was told */
 };

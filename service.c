@@ -108,8 +108,7 @@ void confirm_service(struct teardown *t)
 	if (!t->seen_service[0])
 		return;
 	if (strcmp(s->uid, t->seen_service) != 0)
-		t->service =
-			FATE_NONE; /* also if one was deleted while the finished Job was kept */
+		t->service = FATE_NONE; /* another one was deleted before the grace */
 	(void)copy_str(s->uid, sizeof(s->uid), t->seen_service); /* same size */
 	s->noted = true;
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """bench.py BINARY FLOOR - what this program costs beside a loop over kubectl (loop.sh), in one run.
 
-Prints a table of medians (minimum to maximum) and of ratios of the means, and writes it to build/bench.json. Both
-watch the same kind of job on the same fake API server over TLS, on this machine, one after the
+Prints a table of medians (minimum to maximum) and of ratios of the means, and writes it to
+build/bench.json. Both watch the same kind of job on the same fake API server over TLS, on this machine, one after the
 other. Absolute times differ from machine to machine and from hour to hour: the ratios are what is
 compared with a target, and a missed target is said, not an exit status. Without kubectl (KUBECTL
 names another) only this program is measured. FLOOR is floor.c, built with the same libraries: what a
@@ -99,7 +99,6 @@ class Stage:
             env["CHECKS"] = str(checks)
         return subprocess.Popen([HERE / "loop.sh", job_id], env=env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
 
     def bare(self, kube, job_id, number, pause_ms):
         """FLOOR, asking for that job's readings; prints the CPU of one in ms."""
