@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "metrics.h"
 #include "rabbitmq.h"
 
 enum state { STATE_OK, STATE_MISSING, STATE_OPTIONAL };
@@ -196,7 +197,6 @@ bool check_run(struct app *a)
 			   .json = a->cfg->log_format == LOG_JSON,
 			   .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") };
 
-	a->watching = true; /* a signal stops what is under way */
 	if (!c.json)
 		(void)printf("cleanup-grpc %s in namespace %s: Job %s, Service %s\n", VERSION,
 			     a->cfg->ns, a->cfg->target_job, a->cfg->target_service);

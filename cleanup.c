@@ -3,17 +3,16 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 
 #include <openssl/ssl.h>
 
 #include "app.h"
 #include "check.h"
 #include "json.h"
+#include "run.h"
 
 enum exit_status {
 	EXIT_DONE = 0,        /* torn down, or nothing to do */
@@ -24,112 +23,20 @@ enum exit_status {
 
 /* ---- The lifecycle ---- */
 
-static int64_t min_ms(int64_t a, int64_t b)
+static int run_to_the_end(struct app *a)
 {
-	return a < b ? a : b;
-}
-
-/* Watches until something calls for an act. TRIGGER_NONE: a signal, or a newcomer. */
-static enum trigger app_watch(struct app *a)
-{
-	enum trigger t = TRIGGER_NONE;
-
-	a->watching = true;
-	while (!t && !app_interrupted(a)) {
-		app_wait(a, min_ms(observe_due_ms(a), idle_due_ms(a)));
-		if (!app_interrupted(a))
-			observe_run(a);
-		if (!app_interrupted(a))
-			idle_run(a);
-		if (!app_interrupted(a))
-			t = observe_missing(a) ? TRIGGER_MISSING : idle_trigger(a);
+	switch (run(a)) {
+	case END_TORN_DOWN:
+	case END_DRY_RUN: return EXIT_DONE;
+	case END_SIGNALLED: return EXIT_SIGNALLED;
+	case END_LEFT: break;
 	}
-	a->watching = false;
-	if (t || a->signals || a->broken)
-		return t;
-	switch (a->target.state) {
-	case TARGET_COMPLETED: return TRIGGER_COMPLETED;
-	case TARGET_FAILED: return TRIGGER_FAILED;
-	case TARGET_GONE: return TRIGGER_GONE;
-	case TARGET_AWAITED:
-	case TARGET_LIVE:
-	case TARGET_NEWCOMER: break;
-	}
-	return TRIGGER_NONE;
-}
-
-static int app_run(struct app *a)
-{
-	for (;;) {
-		enum trigger t = app_watch(a);
-
-		if (a->broken)
-			return EXIT_INCOMPLETE;
-		if (a->signals) {
-			log_info("stopped by a signal, nothing was touched",
-				 LS("job", a->cfg->target_job));
-			return EXIT_SIGNALLED;
-		}
-		switch (t ? teardown_run(a, t) : teardown_none(a)) {
-		case OUTCOME_DONE: return EXIT_DONE;
-		case OUTCOME_LEFT: return EXIT_INCOMPLETE;
-		case OUTCOME_SIGNALLED: return EXIT_SIGNALLED;
-		case OUTCOME_LOOK_AGAIN: break;
-		}
-	}
+	return EXIT_INCOMPLETE;
 }
 
 static int check(struct app *a)
 {
 	return check_run(a) ? EXIT_DONE : EXIT_INCOMPLETE;
-}
-
-static int signals_open(struct err *err)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return err_set(err, errno, "block signals: %s", strerror(errno));
-	if (sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL) < 0)
-		return err_set(err, errno, "ignore SIGPIPE: %s", strerror(errno));
-	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? err_set(err, errno, "signalfd: %s", strerror(errno)) : fd;
-}
-
-static int app_open(struct app *a, const struct config *cfg, struct err *err)
-{
-	*a = (struct app){
-		.cfg = cfg,
-		.sigfd = -1,
-		.started_ms = now_ms(),
-		.give_up_ms = INT64_MAX,
-		.step_ms = INT64_MAX,
-		.idle.check_ms = INT64_MAX,
-		.watch.read_due_ms = INT64_MAX, /* a LIST comes first */
-		.watch.lines.tail.max = K8S_MAX_LINE_BYTES,
-		.api_trouble.what = "API server trouble",
-		.metrics_trouble.what = "metrics API trouble",
-		.broker_trouble.what = "broker trouble",
-	};
-	a->sigfd = signals_open(err);
-	if (a->sigfd < 0)
-		return a->sigfd;
-	a->http = http_new("cleanup-grpc/" VERSION, err);
-	a->k8s = a->http ? k8s_client_new(a->http, cfg, err) : NULL;
-	return a->k8s ? 0 : -ENOMEM;
-}
-
-static void app_close(struct app *a) /* safe after a failed app_open() */
-{
-	if (a->k8s)
-		observe_stop(a);
-	idle_fini(a);
-	k8s_client_free(a->k8s);
-	http_free(a->http);
-	close_p(&a->sigfd);
 }
 
 /* ---- The command line ---- */
@@ -261,7 +168,7 @@ int main(int argc, char **argv)
 		return EXIT_INCOMPLETE;
 	}
 	if (app_open(&app, &cfg, &err) == 0) {
-		status = options.check ? check(&app) : app_run(&app);
+		status = options.check ? check(&app) : run_to_the_end(&app);
 	} else {
 		log_error("cannot start", LS("error", err.msg));
 		status = EXIT_INCOMPLETE;

@@ -25,16 +25,18 @@ static const struct resource {
 	const char *group;
 	const char *api; /* path up to the namespace */
 	const char *name;
-	const char *kind; /* of one */
+	const char *kind;     /* of one */
+	size_t      max_body; /* of an answer */
 } resources[] = {
-	[K8S_JOBS] = { "batch", "/apis/batch/v1", "jobs", "Job" },
-	[K8S_SERVICES] = { "", "/api/v1", "services", "Service" },
-	[K8S_PODS] = { "", "/api/v1", "pods", "Pod" },
-	[K8S_EVENTS] = { "", "/api/v1", "events", "Event" },
+	[K8S_JOBS] = { "batch", "/apis/batch/v1", "jobs", "Job", K8S_MAX_OBJECT_BYTES },
+	[K8S_SERVICES] = { "", "/api/v1", "services", "Service", K8S_MAX_OBJECT_BYTES },
+	[K8S_PODS] = { "", "/api/v1", "pods", "Pod", K8S_MAX_PODS_BYTES },
+	[K8S_EVENTS] = { "", "/api/v1", "events", "Event", K8S_MAX_OBJECT_BYTES },
 	[K8S_POD_METRICS] = { "metrics.k8s.io", "/apis/metrics.k8s.io/v1beta1", "pods",
-			      "PodMetrics" },
+			      "PodMetrics", K8S_MAX_METRICS_BYTES },
 	[K8S_ACCESS_REVIEWS] = { "authorization.k8s.io", "/apis/authorization.k8s.io/v1",
-				 "selfsubjectaccessreviews", "SelfSubjectAccessReview" },
+				 "selfsubjectaccessreviews", "SelfSubjectAccessReview",
+				 K8S_MAX_OBJECT_BYTES },
 };
 
 const char *k8s_verb_name(enum k8s_verb v)
@@ -191,6 +193,7 @@ struct http_exchange *k8s_start(struct k8s_client *c, const struct k8s_request *
 				.total_ms = q->verb == K8S_WATCH
 						    ? q->watch_s * INT64_C(1000) + WATCH_SLACK_MS
 						    : q->total_ms,
+				.max_body = resources[q->resource].max_body,
 				.on_data = q->on_data,
 				.arg = q->arg,
 			},
@@ -225,11 +228,13 @@ static enum k8s_answer answer_of(const struct k8s_request *q, const struct http_
 	case 401: return K8S_UNAUTHORIZED;
 	case 403: /* what no token gets; only the words tell it from a missing permission */
 		return strstr(s->message, "\"system:anonymous\"") ? K8S_UNAUTHORIZED
-								  : K8S_FORBIDDEN;
+								  : K8S_REFUSED;
 	case 404: return names_object(s, q) ? K8S_ABSENT : K8S_TROUBLE;
+	case 408:
+	case 429: return K8S_TROUBLE;
 	case 409: return reads(q) ? K8S_TROUBLE : K8S_CONFLICT;
 	case 410: return K8S_EXPIRED;
-	default: return K8S_TROUBLE;
+	default: return r->status >= 400 && r->status < 500 ? K8S_REFUSED : K8S_TROUBLE;
 	}
 }
 
@@ -241,7 +246,7 @@ static void result_words(const struct http_response *r, struct k8s_result *ret)
 	else if (ret->answer == K8S_UNREACHABLE)
 		(void)snprintf(ret->words, sizeof(ret->words), "%s", r->detail);
 	else if (ret->why.message[0])
-		(void)snprintf(ret->words, sizeof(ret->words), "%s", ret->why.message);
+		(void)snprintf(ret->words, sizeof(ret->words), "%.300s", ret->why.message);
 	else
 		(void)snprintf(ret->words, sizeof(ret->words), "%.80s",
 			       r->body.len ? r->body.data : "no body");
@@ -260,10 +265,12 @@ void k8s_judge(const struct k8s_request *q, const struct http_response *r, struc
 		(void)k8s_status_decode(r->body.data, r->body.len, &ret->why, NULL);
 	ret->retry_after_ms = r->retry_after_ms ? r->retry_after_ms : ret->why.retry_after_ms;
 	ret->answer = answer_of(q, r, &ret->why);
+	ret->by_role = r->status == 403 && strstr(ret->why.message, " cannot ") != NULL;
 	result_words(r, ret);
 	struct err err = { 0 };
 	if (ret->answer == K8S_OK && q->verb == K8S_DELETE &&
-	    k8s_deleted_decode(r->body.data, r->body.len, resources[q->resource].kind, &err) < 0)
+	    k8s_deleted_decode(r->body.data, r->body.len, resources[q->resource].kind, &ret->kept,
+			       &err) < 0)
 		k8s_result_refuse(ret, &err); /* some proxy's page: nothing was deleted */
 }
 

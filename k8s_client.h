@@ -12,6 +12,13 @@
 
 #define K8S_MAX_LINE_BYTES  ((size_t)2 << 20) /* one watch event */
 #define K8S_MAX_TOKEN_BYTES ((size_t)32 << 10)
+/*
+ * A tree of JSON can take thirty times its text, and the template allows 32 MB in all: so a list is
+ * bounded by what a Job can have, some 500 pods, and one object by what etcd can hold.
+ */
+#define K8S_MAX_METRICS_BYTES ((size_t)256 << 10)
+#define K8S_MAX_PODS_BYTES    ((size_t)2 << 20)
+#define K8S_MAX_OBJECT_BYTES  ((size_t)2 << 20)
 
 enum k8s_verb { K8S_GET, K8S_LIST, K8S_WATCH, K8S_CREATE, K8S_PATCH, K8S_DELETE };
 enum k8s_resource {
@@ -50,7 +57,7 @@ enum k8s_answer {
 	K8S_CONFLICT,     /* 409: a precondition failed, or the name exists already */
 	K8S_EXPIRED,      /* 410: the resourceVersion is too old */
 	K8S_UNAUTHORIZED, /* 401, or 403 for system:anonymous: the token is no good (now) */
-	K8S_FORBIDDEN,    /* any other 403: a missing permission */
+	K8S_REFUSED,      /* any other 4xx but 404, 408, 429: an answer, and no outage */
 	K8S_UNREACHABLE,  /* no HTTP answer at all, or half of one */
 	K8S_TROUBLE,      /* everything else: try again later */
 };
@@ -61,6 +68,8 @@ struct k8s_result {
 	int64_t           date_ms;               /* Unix time of the Date header; -1 without */
 	int64_t           retry_after_ms;        /* 0: nothing said */
 	struct k8s_status why;                   /* of an answer that is not K8S_OK; may be empty */
+	bool              kept;                  /* DELETE: accepted, but finalizers keep it */
+	bool              by_role;               /* K8S_REFUSED: no Role allows it */
 	struct buf        body;                  /* owned; of K8S_OK */
 	char              words[K8S_WORDS_SIZE]; /* one line for a log; "" when K8S_OK */
 };

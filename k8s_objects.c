@@ -126,17 +126,15 @@ static int need_kind(const json_t *o, const char *kind, struct err *err)
 
 /* ---- Job ---- */
 
-static int job_selector(const json_t *spec, struct k8s_job *j, struct err *err)
+/* What cannot go into a query, or does not fit, leaves "": then nobody asks for the pods by it. */
+static void job_selector(const json_t *spec, struct k8s_job *j)
 {
 	struct buf  b = { .max = K8S_SELECTOR_SIZE - 1 };
-	json_t     *selector, *labels = NULL, *value;
+	json_t     *labels = json_object_get(json_object_get(spec, "selector"), "matchLabels");
+	json_t     *value;
 	const char *key;
-	int         r = get_typed(spec, "selector", JSON_OBJECT, &selector, err);
+	int         r = 0;
 
-	if (r == 0)
-		r = get_typed(selector, "matchLabels", JSON_OBJECT, &labels, err);
-	if (r < 0)
-		return r;
 	json_object_foreach(labels, key, value) {
 		const char *v = text_of(labels, key);
 		if (r == 0 && (!v || strpbrk(key, ",=!()") || strpbrk(v, ",=!()")))
@@ -145,11 +143,8 @@ static int job_selector(const json_t *spec, struct k8s_job *j, struct err *err)
 			r = buf_printf(&b, "%s%s=%s", b.len ? "," : "", key, v);
 	}
 	if (r == 0 && b.len)
-		r = copy_str(j->selector, sizeof(j->selector), b.data);
+		(void)copy_str(j->selector, sizeof(j->selector), b.data); /* it fits */
 	buf_fini(&b);
-	return r == -ENOMEM ? err_set(err, ENOMEM, "out of memory")
-	       : r < 0      ? bad(err, "spec.selector.matchLabels")
-			    : 0;
 }
 
 /* Only a True condition counts, wherever in the list it stands. */
@@ -175,21 +170,35 @@ static int job_conditions(const json_t *status, struct k8s_job *j, struct err *e
 	return 0;
 }
 
+static bool has_finalizer(const json_t *meta, const char *name)
+{
+	json_t *f;
+	size_t  i;
+
+	json_array_foreach(json_object_get(meta, "finalizers"), i, f) {
+		if (json_is_string(f) && strcmp(json_string_value(f), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int job_metadata(const json_t *root, const char *name, struct k8s_job *j, struct err *err)
 {
-	json_t *meta, *notes;
+	json_t *meta;
 	int     r = get_typed(root, "metadata", JSON_OBJECT, &meta, err);
 
 	r = r < 0 ? r : need_str(meta, "name", j->name, sizeof(j->name), err);
 	r = r < 0 ? r : need_token(meta, "uid", j->uid, sizeof(j->uid), err);
 	r = r < 0 ? r : need_token(meta, "resourceVersion", j->version, sizeof(j->version), err);
-	r = r < 0 ? r : get_typed(meta, "annotations", JSON_OBJECT, &notes, err);
 	if (r < 0)
 		return r;
 	if (strcmp(j->name, name) != 0)
 		return err_set(err, EBADMSG, "a Job of another name: %s", j->name);
-	json_t *deleted = json_object_get(meta, "deletionTimestamp");
+	const json_t *deleted = json_object_get(meta, "deletionTimestamp");
+	const json_t *notes = json_object_get(meta, "annotations");
 	j->deleting = deleted && !json_is_null(deleted);
+	j->foreground = has_finalizer(meta, "foregroundDeletion");
+	j->orphaning = has_finalizer(meta, "orphan");
 	j->created_ms = get_time(meta, "creationTimestamp");
 	j->has_hold = json_object_get(notes, K8S_HOLD_ANNOTATION) != NULL;
 	get_words(notes, K8S_HOLD_ANNOTATION, j->hold, sizeof(j->hold));
@@ -203,28 +212,39 @@ static int job_status(const json_t *root, struct k8s_job *j, struct err *err)
 	int     r = get_typed(root, "status", JSON_OBJECT, &status, err);
 
 	r = r < 0 ? r : job_conditions(status, j, err);
-	r = r < 0 ? r : get_count(status, "active", 0, &active, err);
-	r = r < 0 ? r : get_count(status, "ready", -1, &ready, err);
 	if (r < 0)
 		return r;
+	if (get_count(status, "active", 0, &active, NULL) < 0)
+		active = UINT32_MAX; /* no number of pods is enough */
+	if (get_count(status, "ready", -1, &ready, NULL) < 0)
+		ready = -1;
 	j->active = (uint32_t)active;
 	j->ready = (int32_t)ready;
 	j->started_ms = get_time(status, "startTime");
 	return 0;
 }
 
+static void job_spec(const json_t *spec, struct k8s_job *j)
+{
+	bool    suspend = false;
+	int64_t ttl_s = -1;
+
+	if (get_bool(spec, "suspend", &suspend, NULL) < 0 || suspend)
+		j->suspended = true;
+	(void)get_count(spec, "ttlSecondsAfterFinished", -1, &ttl_s, NULL);
+	j->ttl_ms = ttl_s < 0 ? -1 : ttl_s * 1000;
+	job_selector(spec, j);
+}
+
 static int job_from(const json_t *root, const char *name, struct k8s_job *ret, struct err *err)
 {
 	struct k8s_job j = { .finished_ms = -1 };
-	json_t        *spec;
 	int            r = job_metadata(root, name, &j, err);
 
-	r = r < 0 ? r : get_typed(root, "spec", JSON_OBJECT, &spec, err);
-	r = r < 0 ? r : get_bool(spec, "suspend", &j.suspended, err);
-	r = r < 0 ? r : job_selector(spec, &j, err);
 	r = r < 0 ? r : job_status(root, &j, err);
 	if (r < 0)
 		return r;
+	job_spec(json_object_get(root, "spec"), &j);
 	*ret = j;
 	return 0;
 }
@@ -280,7 +300,7 @@ static int status_from(const json_t *root, struct k8s_status *ret)
 	get_words(details, "uid", s.uid, sizeof(s.uid));
 	s.code = (int)json_integer_value(json_object_get(root, "code"));
 	int64_t wait_s = json_integer_value(json_object_get(details, "retryAfterSeconds"));
-	s.retry_after_ms = wait_s > 0 && wait_s < 86400 ? wait_s * 1000 : 0;
+	s.retry_after_ms = wait_s > 0 ? (wait_s < 86400 ? wait_s : 86400) * 1000 : 0;
 	*ret = s;
 	return 0;
 }
@@ -292,12 +312,14 @@ int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct er
 	return root ? status_from(root, ret) : -EBADMSG;
 }
 
-int k8s_deleted_decode(const char *p, size_t n, const char *kind, struct err *err)
+int k8s_deleted_decode(const char *p, size_t n, const char *kind, bool *ret_kept, struct err *err)
 {
 	json_auto_t *root = json_read(p, n, err);
 
 	if (!root)
 		return -EBADMSG;
+	if (ret_kept)
+		*ret_kept = text_of(json_object_get(root, "metadata"), "deletionTimestamp") != NULL;
 	if (has_text(root, "kind", kind) ||
 	    (has_text(root, "kind", "Status") && has_text(root, "status", "Success")))
 		return 0;
@@ -441,6 +463,16 @@ static int pod_containers(const json_t *list, struct k8s_pod *pod, struct err *e
 	return 0;
 }
 
+static bool container_ran(const json_t *c)
+{
+	const json_t *state = json_object_get(c, "state");
+
+	return json_is_object(json_object_get(state, "running")) ||
+	       json_is_object(json_object_get(state, "terminated")) ||
+	       json_is_object(json_object_get(json_object_get(c, "lastState"), "terminated")) ||
+	       json_integer_value(json_object_get(c, "restartCount")) > 0;
+}
+
 static int pod_status(const json_t *status, struct k8s_pod *pod, struct err *err)
 {
 	const json_t *main = json_object_get(status, "containerStatuses");
@@ -455,6 +487,10 @@ static int pod_status(const json_t *status, struct k8s_pod *pod, struct err *err
 	json_array_foreach(json_object_get(status, "conditions"), i, c) {
 		if (has_text(c, "type", "Ready") && has_text(c, "status", "True"))
 			pod->ready = true;
+	}
+	json_array_foreach(main, i, c) {
+		if (container_ran(c))
+			pod->ran = true;
 	}
 	pod->running_containers = calloc(n ? n : 1, sizeof(*pod->running_containers));
 	if (!pod->running_containers)
@@ -475,6 +511,7 @@ static int pod_from(const json_t *item, struct k8s_pod *pod, struct err *err)
 	if (!is_rfc1123_name(pod->name, sizeof(pod->name) - 1))
 		return bad(err, "metadata.name");
 	pod->deleting = json_is_string(json_object_get(meta, "deletionTimestamp"));
+	pod->deletion_ms = get_time(meta, "deletionTimestamp");
 	return pod_status(json_object_get(item, "status"), pod, err);
 }
 

@@ -17,7 +17,7 @@
 #define K8S_NAME_SIZE     254
 #define K8S_UID_SIZE      64
 #define K8S_VERSION_SIZE  64  /* a resourceVersion: opaque */
-#define K8S_SELECTOR_SIZE 512 /* `key=value,key=value` */
+#define K8S_SELECTOR_SIZE 1024 /* `key=value,key=value`; it goes into a URL */
 #define K8S_HOLD_SIZE     64
 #define K8S_WORDS_SIZE    512
 
@@ -29,15 +29,18 @@ struct k8s_job {
 	char              name[K8S_NAME_SIZE];
 	char              uid[K8S_UID_SIZE];
 	char              version[K8S_VERSION_SIZE];
-	char              selector[K8S_SELECTOR_SIZE]; /* spec.selector.matchLabels; "" = none */
+	char              selector[K8S_SELECTOR_SIZE]; /* spec.selector.matchLabels; "" = unusable */
 	enum job_finished finished;                    /* condition Complete or Failed is True */
 	int64_t           finished_ms;                 /* Unix, of that condition; -1 unknown */
 	int64_t           created_ms;                  /* Unix; -1 unknown */
 	int64_t           started_ms;                  /* Unix, status.startTime; -1 unknown */
+	int64_t           ttl_ms;                      /* ttlSecondsAfterFinished; -1 none */
 	uint32_t          active;                      /* status.active: pods not finished */
 	int32_t           ready;                       /* status.ready; -1: the server has none */
 	bool              suspended;                   /* spec.suspend or condition Suspended */
 	bool              deleting;                    /* has a deletionTimestamp */
+	bool              foreground;                  /* finalizer foregroundDeletion */
+	bool              orphaning;                   /* finalizer orphan: its pods would stay */
 	bool              has_hold;                    /* has the annotation */
 	char              hold[K8S_HOLD_SIZE];         /* its value, cut to fit (then: no time) */
 };
@@ -62,15 +65,17 @@ struct k8s_status {
 };
 
 struct k8s_pod {
-	char   name[K8S_NAME_SIZE];
-	char   uid[K8S_UID_SIZE];
-	bool   running;  /* phase Running */
-	bool   finished; /* phase Succeeded or Failed */
-	bool   deleting;
-	bool   ready;              /* condition Ready is True */
-	char   waiting[64];        /* reason of the first container that waits; "" = none */
-	char **running_containers; /* owned; names, init and sidecar containers included */
-	size_t running_container_count;
+	char    name[K8S_NAME_SIZE];
+	char    uid[K8S_UID_SIZE];
+	bool    running;  /* phase Running */
+	bool    finished; /* phase Succeeded or Failed */
+	bool    deleting;
+	int64_t deletion_ms;        /* Unix, when it should be gone by; -1 without */
+	bool    ready;              /* condition Ready is True */
+	bool    ran;                /* a container (no init container) runs, or has run */
+	char    waiting[64];        /* reason of the first container that waits; "" = none */
+	char  **running_containers; /* owned; names, init and sidecar containers included */
+	size_t  running_container_count;
 };
 
 struct k8s_pods {
@@ -87,7 +92,11 @@ struct watch_event {
 	struct k8s_status status;                    /* ERROR */
 };
 
-/* A Job of the name @name; another name is an error. */
+/*
+ * A Job of the name @name; another name is an error. Who it is (name, uid, version) and whether it
+ * has ended must be readable; a field that is wanted for one thing only does not cost the others: a
+ * selector that cannot be used is none, a suspension that cannot be read is one.
+ */
 int k8s_job_decode(const char *p, size_t n, const char *name, struct k8s_job *ret, struct err *err);
 
 /*
@@ -108,8 +117,11 @@ int k8s_service_decode(const char *p, size_t n, const char *name, const char *ow
 /* Any JSON object with the fields of a Status, `kind` or not: a time-out's body has none. */
 int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct err *err);
 
-/* The answer to a DELETE of a @kind that was accepted: a Status that says so, or the object. */
-int k8s_deleted_decode(const char *p, size_t n, const char *kind, struct err *err);
+/*
+ * The answer to a DELETE of a @kind that was accepted: a Status that says so, or the object.
+ * *@ret_kept tells whether finalizers keep the object (it has a deletionTimestamp); may be NULL.
+ */
+int k8s_deleted_decode(const char *p, size_t n, const char *kind, bool *ret_kept, struct err *err);
 
 /* The answer to a SelfSubjectAccessReview: its status.allowed. */
 int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *err);

@@ -160,12 +160,42 @@ void pod_metrics_fini(struct pod_metrics *m)
 	*m = (struct pod_metrics){ 0 };
 }
 
-static int add_container(struct pod_metrics *m, const char *pod, const char *name, struct err *err)
+static bool has_pod(const struct pod_metrics *m, const char *pod)
 {
-	struct metrics_container  c = { .pod = strdup(pod), .name = strdup(name) };
+	for (size_t i = 0; i < m->container_count; i++)
+		if (strcmp(m->containers[i].pod, pod) == 0)
+			return true;
+	return false;
+}
+
+static struct metrics_container *find_container(const struct pod_metrics *m, const char *pod,
+						const char *name)
+{
+	for (size_t i = 0; i < m->container_count; i++)
+		if (strcmp(m->containers[i].pod, pod) == 0 &&
+		    strcmp(m->containers[i].name, name) == 0)
+			return &m->containers[i];
+	return NULL;
+}
+
+bool pod_metrics_has(const struct pod_metrics *m, const char *pod, const char *container)
+{
+	return find_container(m, pod, container) != NULL;
+}
+
+static int add_container(struct pod_metrics *m, const char *pod, const char *name,
+			 int64_t nanocores, struct err *err)
+{
+	struct metrics_container *twice = find_container(m, pod, name);
+
+	if (twice) {
+		if (nanocores > twice->nanocores)
+			twice->nanocores = nanocores;
+		return 0;
+	}
+	struct metrics_container  c = { strdup(pod), strdup(name), nanocores };
 	struct metrics_container *p =
 		reallocarray(m->containers, m->container_count + 1, sizeof(*p));
-
 	if (p)
 		m->containers = p;
 	if (!p || !c.pod || !c.name) {
@@ -179,18 +209,56 @@ static int add_container(struct pod_metrics *m, const char *pod, const char *nam
 
 static int container_from(const json_t *c, const char *pod, struct pod_metrics *m, struct err *err)
 {
-	const char *name = json_string_value(json_object_get(c, "name"));
+	const json_t *entry = json_object_get(c, "name");
+	const char   *name = json_string_value(entry);
 	const char *cpu = json_string_value(json_object_get(json_object_get(c, "usage"), "cpu"));
 	int64_t     nanocores;
 
-	if (!name || !cpu)
-		return err_set(err, EBADMSG, "pod %s: a container without name or cpu", pod);
+	if (json_is_object(c) && (!entry || json_is_null(entry)))
+		return 0;
+	if (!json_is_object(c) || !name)
+		return err_set(err, EBADMSG, "pod %s: a container of another type", pod);
+	if (!name[0] || strcmp(name, "POD") == 0)
+		return 0;
+	if (!cpu)
+		return err_set(err, EBADMSG, "pod %s: a container without cpu", pod);
 	if (cpu_parse(cpu, &nanocores) < 0)
 		return err_set(err, EBADMSG, "pod %s: cpu '%.40s' is no usable quantity", pod, cpu);
-	if (nanocores > INT64_MAX - m->nanocores)
-		return err_set(err, EBADMSG, "pod %s: the sum of cpu overflows", pod);
-	m->nanocores += nanocores;
-	return add_container(m, pod, name, err);
+	return add_container(m, pod, name, nanocores, err);
+}
+
+/* FNV-1a; sums of it do not depend on the order. */
+static uint64_t digest(const char *s)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+	return h;
+}
+
+/* `15.089s`, `1m0s`: what a Go duration of more than a millisecond looks like; 0 if it is none. */
+static int64_t window_parse(const char *s)
+{
+	static const struct {
+		const char *unit;
+		double      ms;
+	} units[] = { { "ms", 1 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 } };
+	double ms = 0;
+
+	while (s && *s) {
+		char  *end;
+		double v = isdigit((unsigned char)*s) ? strtod(s, &end) : -1;
+		size_t u = 0;
+		while (v >= 0 && u < ARRAY_SIZE(units) &&
+		       strncmp(end, units[u].unit, strlen(units[u].unit)) != 0)
+			u++;
+		if (v < 0 || u == ARRAY_SIZE(units))
+			return 0;
+		ms += v * units[u].ms;
+		s = end + strlen(units[u].unit);
+	}
+	return ms < (double)METRICS_MAX_WINDOW_MS ? (int64_t)ms : METRICS_MAX_WINDOW_MS;
 }
 
 static int item_from(const json_t *item, struct pod_metrics *m, struct err *err)
@@ -203,20 +271,35 @@ static int item_from(const json_t *item, struct pod_metrics *m, struct err *err)
 	size_t        i;
 	int64_t       at_ms;
 
-	if (!pod)
+	if (!pod || !pod[0])
 		return err_set(err, EBADMSG, "an item without a name");
 	if (!at || rfc3339_parse(at, &at_ms) < 0)
 		return err_set(err, EBADMSG, "pod %s: no usable timestamp", pod);
-	if (json_array_size(list) == 0)
-		return err_set(err, EBADMSG, "pod %s: no containers", pod);
+	bool twice = has_pod(m, pod);
 	json_array_foreach(list, i, c) {
 		int r = container_from(c, pod, m, err);
 		if (r < 0)
 			return r;
 	}
+	if (!has_pod(m, pod))
+		return err_set(err, EBADMSG, "pod %s: no containers", pod);
+	int64_t window_ms = window_parse(json_string_value(json_object_get(item, "window")));
+	if (window_ms > m->window_ms)
+		m->window_ms = window_ms;
 	if (!m->pods || at_ms < m->oldest_ms)
 		m->oldest_ms = at_ms;
-	m->pods++;
+	m->pods += !twice;
+	m->pod_set += twice ? 0 : digest(pod);
+	return 0;
+}
+
+static int sum_up(struct pod_metrics *m, struct err *err)
+{
+	for (size_t i = 0; i < m->container_count; i++) {
+		if (m->containers[i].nanocores > INT64_MAX - m->nanocores)
+			return err_set(err, EBADMSG, "the sum of cpu overflows");
+		m->nanocores += m->containers[i].nanocores;
+	}
 	return 0;
 }
 
@@ -240,6 +323,7 @@ int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, st
 		if (r < 0)
 			break;
 	}
+	r = r < 0 ? r : sum_up(&m, err);
 	if (r < 0)
 		pod_metrics_fini(&m);
 	else
@@ -247,16 +331,12 @@ int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, st
 	return r;
 }
 
-bool pod_metrics_has(const struct pod_metrics *m, const char *pod, const char *container)
-{
-	for (size_t i = 0; i < m->container_count; i++)
-		if (strcmp(m->containers[i].pod, pod) == 0 &&
-		    strcmp(m->containers[i].name, container) == 0)
-			return true;
-	return false;
-}
-
 /* ---- Readings and the idle count ---- */
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
 
 enum reading metrics_judge(const struct pod_metrics *m, int64_t threshold_nanocores,
 			   uint32_t active_pods, int64_t date_ms, const char **ret_why)
@@ -268,7 +348,7 @@ enum reading metrics_judge(const struct pod_metrics *m, int64_t threshold_nanoco
 		*ret_why = "metrics of some pods are missing";
 	else if (date_ms < 0)
 		*ret_why = "the answer has no date";
-	else if (date_ms - m->oldest_ms > METRICS_MAX_AGE_MS)
+	else if (date_ms - m->oldest_ms > max_ms(METRICS_MAX_AGE_MS, 2 * m->window_ms))
 		*ret_why = "the sample is old";
 	else if (m->oldest_ms - date_ms > METRICS_MAX_FUTURE_MS)
 		*ret_why = "the sample is from the future";
@@ -282,25 +362,48 @@ void idle_count_clear(struct idle_count *c)
 	*c = (struct idle_count){ 0 };
 }
 
-bool idle_count_add(struct idle_count *c, enum reading reading, int64_t sample_ms, int64_t at_ms,
-		    int64_t interval_ms)
+int64_t idle_count_gap_ms(const struct idle_count *c, int64_t interval_ms)
 {
-	bool gap = c->count && at_ms - c->last_ms > 3 * interval_ms;
-	bool cleared = c->count && (gap || reading == READING_ACTIVE);
+	return 3 * max_ms(interval_ms, c->window_ms);
+}
 
-	if (cleared)
+/* NULL if a reading may follow those that were counted. */
+static const char *why_not_after(const struct idle_count *c, enum reading reading,
+				 const struct pod_metrics *m, int64_t at_ms, int64_t interval_ms)
+{
+	int64_t gap_ms = idle_count_gap_ms(c, interval_ms);
+
+	if (reading == READING_ACTIVE)
+		return "active";
+	if (at_ms - c->last_ms > gap_ms)
+		return "too long without an idle reading";
+	if (reading == READING_UNKNOWN)
+		return NULL;
+	if (m->pod_set != c->pod_set)
+		return "other pods";
+	return m->oldest_ms - c->newest_sample_ms > gap_ms ? "too long between two samples" : NULL;
+}
+
+const char *idle_count_add(struct idle_count *c, enum reading reading, const struct pod_metrics *m,
+			   int64_t at_ms, int64_t interval_ms)
+{
+	const char *why = c->count ? why_not_after(c, reading, m, at_ms, interval_ms) : NULL;
+
+	if (why)
 		idle_count_clear(c);
 	if (reading != READING_IDLE)
-		return cleared;
+		return why;
 	if (!c->count)
 		c->first_ms = at_ms;
 	c->last_ms = at_ms;
+	c->pod_set = m->pod_set;
+	c->window_ms = m->window_ms;
 	c->count++;
-	if (!c->distinct || sample_ms > c->newest_sample_ms) {
-		c->newest_sample_ms = sample_ms;
+	if (!c->distinct || m->oldest_ms > c->newest_sample_ms) {
+		c->newest_sample_ms = m->oldest_ms;
 		c->distinct++;
 	}
-	return cleared;
+	return why;
 }
 
 bool idle_count_triggers(const struct idle_count *c, uint32_t max_count, uint32_t min_distinct)

@@ -13,6 +13,7 @@
 
 #define METRICS_MAX_AGE_MS    INT64_C(90000) /* a sample older than this tells nothing */
 #define METRICS_MAX_FUTURE_MS INT64_C(60000) /* nor does one from further ahead */
+#define METRICS_MAX_WINDOW_MS INT64_C(600000) /* no window is believed to be longer */
 
 /*
  * Parses a Kubernetes quantity of CPU (resource.Quantity: sign, decimals, suffixes n u m k M G T P
@@ -32,25 +33,30 @@ int cpu_parse_threshold(const char *s, int64_t *ret_nanocores);
 #define CPU_TEXT_SIZE 32
 void cpu_format(char out[CPU_TEXT_SIZE], int64_t nanocores);
 
-/* A container that the metrics named; both owned by the struct pod_metrics. */
+/* A container that the metrics named; the strings are owned by the struct pod_metrics. */
 struct metrics_container {
-	char *pod;
-	char *name;
+	char   *pod;
+	char   *name;
+	int64_t nanocores;
 };
 
 /* One answer of the metrics API, decoded. Zero is a valid start. */
 struct pod_metrics {
-	size_t                    pods;       /* items in the list */
+	size_t                    pods;       /* different ones */
+	uint64_t                  pod_set;    /* a digest of their names, in whatever order */
 	int64_t                   nanocores;  /* sum over all pods and containers */
 	int64_t                   oldest_ms;  /* Unix time of the oldest sample; 0 without pods */
-	struct metrics_container *containers; /* owned */
+	int64_t                   window_ms;  /* the longest of the samples' windows; 0 = unknown */
+	struct metrics_container *containers; /* owned; each once */
 	size_t                    container_count;
 };
 
 /*
- * Decodes @body. A quantity that is negative or no quantity, a missing or null timestamp, an item
- * without containers, a sum that overflows, JSON of another shape or kind than PodMetricsList:
- * each is an error, because each makes the reading unknown. An empty list is not an error.
+ * Decodes @body. An entry without a name, or named POD, is the pod's total or its sandbox and no
+ * container: it is left out. What comes twice counts once, with the larger value. A quantity that is
+ * negative or no quantity, a missing or null timestamp, an item without containers, a sum that
+ * overflows, JSON of another shape or kind than PodMetricsList: each is an error, because each makes
+ * the reading unknown. An empty list is not an error.
  * On success *@ret is overwritten (the caller has passed it empty or called the _fini before) and
  * owned by the caller. Returns 0, -EBADMSG, -ENOMEM.
  */
@@ -64,34 +70,40 @@ enum reading { READING_UNKNOWN, READING_IDLE, READING_ACTIVE };
 
 /*
  * Judges one decoded answer: unknown without pods, with fewer pods than @active_pods, or with a
- * sample that is older than 90 s or more than 60 s ahead of @date_ms; else active above
- * @threshold_nanocores, idle at or below it.
+ * sample that is older than 90 s or twice its window, whichever is longer, or more than 60 s ahead
+ * of @date_ms; else active above @threshold_nanocores, idle at or below it.
  * @date_ms   Unix time of the response's own Date header; < 0 if it had none (then: unknown)
  * @ret_why   never NULL: a literal of a few words why it is unknown, "" otherwise
  */
 enum reading metrics_judge(const struct pod_metrics *m, int64_t threshold_nanocores,
 			   uint32_t active_pods, int64_t date_ms, const char **ret_why);
 
-/* Consecutive idle readings. Zero is a valid start. */
+/* Consecutive idle readings: evidence about these pods at these times. Zero is a valid start. */
 struct idle_count {
 	uint32_t count;
 	uint32_t distinct;         /* different, ever newer sample timestamps it rests on */
-	int64_t  first_ms;         /* monotonic, of the first idle check counted */
-	int64_t  last_ms;          /* monotonic, of the last one */
+	uint64_t pod_set;          /* of all of them */
+	int64_t  first_ms;         /* of the first idle check counted */
+	int64_t  last_ms;          /* of the last one */
 	int64_t  newest_sample_ms; /* Unix; the last sample that was counted in @distinct */
+	int64_t  window_ms;        /* of the last one */
 };
 
+/* Without an idle reading for longer than this, by whichever clock, the count is about the past. */
+int64_t idle_count_gap_ms(const struct idle_count *c, int64_t interval_ms);
+
 /*
- * Counts one check. Active clears; idle adds one, and one to @distinct if @sample_ms is newer
- * than every sample so far; unknown leaves the count, but a gap of more than three intervals since
- * the last idle check clears it first, whatever the reading.
- * @at_ms     monotonic time of the check on its grid (not of the answer), so that exactly three
- *            intervals are no gap
- * Returns whether the count was cleared from above zero.
+ * Counts one check. Idle adds one, and one to @distinct if its sample is newer than every sample so
+ * far; active clears; unknown (@m may be NULL then) leaves the count. What clears it first, whatever
+ * the reading: a gap since the last idle check; and of an idle one, another set of pods, and a gap
+ * in the samples' own time.
+ * @at_ms     time of the check on its grid (not of the answer), so that exactly three intervals are
+ *            no gap
+ * Returns NULL, or why the count was cleared from above zero: a literal of a few words.
  */
-bool idle_count_add(struct idle_count *c, enum reading reading, int64_t sample_ms, int64_t at_ms,
-		    int64_t interval_ms);
-void idle_count_clear(struct idle_count *c);
+const char *idle_count_add(struct idle_count *c, enum reading reading, const struct pod_metrics *m,
+			   int64_t at_ms, int64_t interval_ms);
+void        idle_count_clear(struct idle_count *c);
 bool idle_count_triggers(const struct idle_count *c, uint32_t max_count, uint32_t min_distinct);
 
 #endif

@@ -1,11 +1,9 @@
-/* What people are told of a teardown: the Event, the last log line, the termination log. */
+#include "report.h"
+
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
-
-#include "teardown.h"
-
-#define EVENT_MS INT64_C(2000) /* one try: it must not hold the teardown up */
+#include <string.h>
 
 static const char *const fate_names[] = { "none",     "off",      "deleted",   "absent",
 					  "newcomer", "deleting", "forbidden", "left" };
@@ -14,6 +12,10 @@ _Static_assert(ARRAY_SIZE(fate_names) == FATE_LEFT + 1, "name every fate");
 static const char *const trigger_names[] = { "none",    "completed", "failed", "idle",
 					     "pending", "gone",      "missing" };
 _Static_assert(ARRAY_SIZE(trigger_names) == TRIGGER_MISSING + 1, "name every trigger");
+
+static const char *const server_names[] = { "API server trouble", "metrics API trouble",
+					    "broker trouble" };
+_Static_assert(ARRAY_SIZE(server_names) == SERVER_BROKER + 1, "name every server");
 
 const char *fate_name(enum fate f)
 {
@@ -25,32 +27,358 @@ const char *trigger_name(enum trigger t)
 	return trigger_names[t];
 }
 
-static void idle_words(const struct app *a, char *out, size_t size)
-{
-	const struct idle *i = &a->idle;
-	char               cpu[CPU_TEXT_SIZE], limit[CPU_TEXT_SIZE];
+/* ---- What has changed ---- */
 
-	cpu_format(cpu, i->last_cpu);
-	cpu_format(limit, a->cfg->threshold_nanocores);
-	(void)snprintf(out, size, "CPU %s <= %s at %u checks over %llds", cpu, limit,
-		       i->count.count,
-		       (long long)((i->count.last_ms - i->count.first_ms + 500) / 1000));
+static void tell_state(struct report *r, const struct world *w, const struct config *cfg)
+{
+	const char *state = job_state(w), *before = r->state ? r->state : "awaited";
+
+	r->state = state;
+	if (strcmp(state, before) != 0)
+		log_info("job state", LS("job", cfg->target_job), LS("from", before),
+			 LS("to", state),
+			 LS(w->name == NAME_OTHER ? "our_uid" : "uid", w->job.uid));
+	if (w->name == NAME_OTHER && strcmp(state, before) != 0)
+		log_warn("another job has our job's name, it and what belongs to it are left alone",
+			 LS("job", cfg->target_job), LS("our_uid", w->job.uid));
 }
 
-void report_words(const struct app *a, enum trigger t, char *out, size_t size)
+static void tell_hold(struct report *r, const struct world *w, const struct config *cfg,
+		      int64_t now)
+{
+	enum hold h = job_hold(w, now, NULL);
+	bool      held = h == HOLD_ON || h == HOLD_INVALID;
+
+	if (!job_is_live(w) || (held == r->held && (!held || strcmp(r->hold, w->job.hold) == 0)))
+		return;
+	if (held)
+		(void)copy_str(r->hold, sizeof(r->hold), w->job.hold); /* same size */
+	r->held = held;
+	if (!held)
+		log_info("hold ended", LS("job", cfg->target_job), LS("value", r->hold));
+	else if (h == HOLD_INVALID)
+		log_warn("held, by a value that is neither \"true\" nor an RFC 3339 time",
+			 LS("job", cfg->target_job), LS("annotation", K8S_HOLD_ANNOTATION),
+			 LS("value", r->hold));
+	else
+		log_info("held", LS("job", cfg->target_job), LS("annotation", K8S_HOLD_ANNOTATION),
+			 LS("value", r->hold));
+}
+
+static void tell_adoption(struct report *r, const struct world *w, const struct config *cfg)
+{
+	const char *uid = w->service.adopted;
+
+	if (strcmp(r->adopted, uid) == 0)
+		return;
+	(void)copy_str(r->adopted, sizeof(r->adopted), uid); /* same size */
+	log_info("service adopted", LS("service", cfg->target_service),
+		 LS("owner", cfg->target_job));
+}
+
+static void tell_trigger(struct report *r, const struct world *w, const struct config *cfg)
+{
+	enum trigger t = world_trigger(w);
+	char         words[128];
+
+	if (t == r->trigger)
+		return;
+	r->trigger = t;
+	if (!t || w->name == NAME_OTHER)
+		return;
+	report_words(w, cfg, t, words, sizeof(words));
+	log_info("teardown", LS("trigger", trigger_name(t)), LS("job", cfg->target_job),
+		 LS("uid", w->job.uid), LS("why", words));
+}
+
+static void tell_grace(struct report *r, const struct world *w, const struct config *cfg,
+		       int64_t now)
+{
+	int64_t until = job_kept_until_ms(w, cfg), ttl = w->job.ttl_ms;
+
+	if (r->kept || until <= now || cfg->dry_run)
+		return;
+	r->kept = true;
+	log_info("finished job is kept", LS("job", cfg->target_job),
+		 LI("seconds", (until - now) / 1000));
+	int64_t grace = w->job.finished == JOB_COMPLETE ? cfg->completed_grace_ms
+							: cfg->failed_grace_ms;
+	if (ttl >= 0 && grace > ttl)
+		log_warn("the grace is longer than the Job's ttlSecondsAfterFinished, which ends it",
+			 LS("job", cfg->target_job), LI("grace_s", grace / 1000),
+			 LI("ttl_s", ttl / 1000));
+}
+
+static enum fate tell_fate(const char *what, const char *name, enum fate before, enum fate f)
+{
+	if (f == before || f == FATE_NONE || f == FATE_OFF)
+		return f;
+	if (fate_is_left(f))
+		log_warn(what, LS("name", name), LS("outcome", fate_name(f)));
+	else
+		log_info(what, LS("name", name), LS("outcome", fate_name(f)));
+	return f;
+}
+
+static void tell_queues(const struct world *w, const struct config *cfg, enum fate before,
+			enum fate f)
+{
+	const struct queues *q = &w->queues;
+
+	if (f == before || f == FATE_NONE || f == FATE_OFF)
+		return;
+	for (size_t i = 0; fate_is_left(f) && i < q->refused.count; i++)
+		log_warn("queue", LS("name", q->refused.names[i]), LS("outcome", "refused"),
+			 LS("error", q->why));
+	LOG_(fate_is_left(f) ? LOG_WARN : LOG_INFO, "queues",
+	     LS("prefix", cfg->rabbitmq_queue_prefix), LS("outcome", fate_name(f)),
+	     LI("count", q->deleted));
+}
+
+static void tell_fates(struct report *r, const struct world *w, const struct config *cfg,
+		       int64_t now)
+{
+	struct fates f = plan_fates(w, cfg, now), *told = &r->fates;
+
+	if (!w->over.trigger) {
+		*told = (struct fates){ 0 };
+		return;
+	}
+	told->job = tell_fate("job", cfg->target_job, told->job, f.job);
+	if (fate_is_left(f.pods))
+		told->pods = tell_fate("pods", cfg->target_job, told->pods, f.pods);
+	told->service = tell_fate("service", cfg->target_service, told->service, f.service);
+	tell_queues(w, cfg, told->queues, f.queues);
+	told->queues = f.queues;
+	if (w->asked[ASK_DELETE_SELF].sent)
+		told->self = tell_fate("self", cfg->self_job, told->self, f.self);
+}
+
+void report_changes(struct report *r, const struct world *w, const struct config *cfg, int64_t now)
+{
+	tell_state(r, w, cfg);
+	tell_hold(r, w, cfg, now);
+	tell_adoption(r, w, cfg);
+	tell_trigger(r, w, cfg);
+	tell_grace(r, w, cfg, now);
+	if (!cfg->dry_run)
+		tell_fates(r, w, cfg, now);
+	if (job_is_live(w) && w->job.suspended && r->why != w->idle.why)
+		report_reading(r, w, cfg);
+}
+
+/* ---- Readings ---- */
+
+static void tell_unknown(struct report *r, const struct world *w)
+{
+	const struct idle *i = &w->idle;
+	bool               same = r->reading == READING_UNKNOWN && r->why && i->why &&
+		    strcmp(r->why, i->why) == 0;
+
+	r->reading = READING_UNKNOWN;
+	r->why = i->why;
+	if (!same || i->cleared)
+		log_info("cpu unknown", LS("why", i->why), LI("count", i->count.count),
+			 LIF(i->cleared != NULL, LS("cleared", i->cleared)));
+}
+
+void report_reading(struct report *r, const struct world *w, const struct config *cfg)
+{
+	const struct idle *i = &w->idle;
+	char               cpu[CPU_TEXT_SIZE], limit[CPU_TEXT_SIZE], check[32], samples[32];
+	bool               idle = i->reading == READING_IDLE;
+	bool               waits = idle && i->count.count >= cfg->max_idle_count &&
+		     i->count.distinct < cfg->min_distinct_samples;
+	bool changed = i->cleared || r->reading != i->reading;
+
+	if (i->reading == READING_UNKNOWN) {
+		tell_unknown(r, w);
+		return;
+	}
+	cpu_format(cpu, i->metrics.nanocores);
+	cpu_format(limit, cfg->threshold_nanocores);
+	(void)snprintf(check, sizeof(check), "%u/%u", i->count.count, cfg->max_idle_count);
+	(void)snprintf(samples, sizeof(samples), "%u/%u", i->count.distinct,
+		       cfg->min_distinct_samples);
+	LOG_(idle || changed ? LOG_INFO : LOG_DEBUG, idle ? "idle check" : "active",
+	     LS("check", check), LS("cpu", cpu), LS("threshold", limit),
+	     LIF(waits, LS("samples", samples)), /* what it still waits for */
+	     LIF(idle && i->cleared, LS("cleared", i->cleared)));
+	r->reading = i->reading;
+	r->why = NULL;
+}
+
+/* ---- Requests that fail ---- */
+
+/* What is lost without it, where that is a permission; NULL: nothing is to be said. */
+static const char *lost_without(const struct world *w, enum ask a)
+{
+	switch (a) {
+	case ASK_LIST:
+	case ASK_WATCH: return "no watch: the Job is read at each check instead";
+	case ASK_JOB: return "the Job cannot be read, and no job is torn down";
+	case ASK_SERVICE: return "the Service's uid is not known, and it stays";
+	case ASK_ADOPT: return "the Service is not adopted";
+	case ASK_METRICS: return "no idle trigger";
+	case ASK_PODS: return "no last look at the pods, no wait for them";
+	case ASK_DELETE_JOB:
+		return w->over.trigger ? "the Job stays" : "the Job stays, and is watched as before";
+	case ASK_DELETE_POD: return "a pod outlives its job";
+	case ASK_DELETE_SERVICE: return "the Service stays";
+	case ASK_EVENT: return "no events";
+	case ASK_SELF:
+	case ASK_DELETE_SELF: return "our own Job waits for its TTL";
+	case ASK_NEIGHBOUR:
+	case ASK_QUEUES:
+	case ASK_DELETE_QUEUE: break;
+	}
+	return "queues may stay";
+}
+
+static void tell_refusal(const struct world *w, const struct config *cfg, const struct answer *x,
+			 const struct k8s_request *q, bool by_role, const char *words)
+{
+	unsigned count = w->asked[x->ask].refused;
+	bool     once = x->ask == ASK_EVENT || x->ask == ASK_DELETE_SELF; /* no second try soon */
+	char     rule[128];
+
+	if (count != (once ? 1 : REFUSED_BELIEVED)) {
+		log_debug("refused", LS("verb", k8s_verb_name(q->verb)),
+			  LS("resource", k8s_resource_name(q->resource)), LS("error", words));
+		return;
+	}
+	(void)snprintf(rule, sizeof(rule), "{apiGroups: [\"%s\"], resources: [\"%s\"], verbs: [\"%s\"]}",
+		       k8s_resource_group(q->resource), k8s_resource_name(q->resource),
+		       k8s_verb_name(q->verb));
+	log_warn(by_role ? "permission missing" : "request refused",
+		 LS("verb", k8s_verb_name(q->verb)), LS("resource", k8s_resource_name(q->resource)),
+		 LS("api_group", k8s_resource_group(q->resource)), LS("namespace", cfg->ns),
+		 LI("status", x->status), LS("without_it", lost_without(w, x->ask)),
+		 LS("error", words), LIF(by_role, LS("rule", rule)));
+}
+
+static enum server server_of(const struct answer *x)
+{
+	if (x->ask == ASK_QUEUES || x->ask == ASK_DELETE_QUEUE)
+		return SERVER_BROKER;
+	return x->ask == ASK_METRICS && x->what != K8S_UNREACHABLE ? SERVER_METRICS : SERVER_API;
+}
+
+static void tell_failure(struct report *r, const struct world *w, const struct answer *x,
+			 const char *verb, const char *resource, const char *words, int64_t now)
+{
+	struct trouble *t = &r->troubles[x->ask];
+	enum server     s = server_of(x);
+
+	if (!t->since_ms) {
+		t->since_ms = now;
+		t->told = false;
+	}
+	if (r->line_ms[s] && now - r->line_ms[s] < TROUBLE_LINE_EVERY_MS)
+		return;
+	r->line_ms[s] = now;
+	t->told = true;
+	int64_t retry = w->asked[x->ask].due_ms - now;
+	log_warn(server_names[s], LS("verb", verb), LS("resource", resource),
+		 LI("status", x->status), LS("error", words),
+		 LI("failing_s", (now - t->since_ms) / 1000),
+		 LI("retry_ms", retry > 0 ? retry : 0));
+}
+
+static void tell_recovery(struct report *r, const struct answer *x, int64_t now)
+{
+	struct trouble *t = &r->troubles[x->ask];
+
+	if (t->since_ms && t->told)
+		log_info("recovered",
+			 LS("from", server_names[x->ask == ASK_METRICS ? SERVER_METRICS
+						 : server_of(x)]),
+			 LI("failed_s", (now - t->since_ms) / 1000));
+	t->since_ms = 0;
+}
+
+/* The broker's no to a queue, or to us; the rest is trouble like any other. */
+static void tell_broker(struct report *r, const struct world *w, const struct config *cfg,
+			const struct answer *x, const char *words, int64_t now)
+{
+	const char *verb = x->ask == ASK_QUEUES ? "list" : "delete";
+
+	if (x->what == K8S_REFUSED)
+		log_warn("the broker refuses our user", LS("user", cfg->rabbitmq_user),
+			 LS("verb", verb), LI("status", x->status), LS("error", words));
+	else if (x->what == K8S_CONFLICT && x->ask == ASK_DELETE_QUEUE)
+		log_debug("queue", LS("outcome", "refused"), LS("error", words));
+	else
+		tell_failure(r, w, x, verb, "queues", words, now);
+}
+
+void report_answer(struct report *r, const struct world *w, const struct config *cfg,
+		   const struct answer *x, const struct k8s_request *q, bool by_role,
+		   const char *words, int64_t now)
+{
+	switch (x->what) {
+	case K8S_OK:
+	case K8S_ABSENT: tell_recovery(r, x, now); break;
+	case K8S_REFUSED:
+		r->troubles[x->ask].since_ms = 0;
+		if (q)
+			tell_refusal(w, cfg, x, q, by_role, words);
+		else
+			tell_broker(r, w, cfg, x, words, now);
+		break;
+	case K8S_CONFLICT:
+		if (x->ask == ASK_EVENT || x->ask == ASK_DELETE_SELF)
+			break; /* it is there already; it is another's */
+		if (!q)
+			tell_broker(r, w, cfg, x, words, now);
+		else
+			log_debug("conflict", LS("verb", k8s_verb_name(q->verb)),
+				  LS("resource", k8s_resource_name(q->resource)),
+				  LS("error", words));
+		break;
+	case K8S_EXPIRED:
+	case K8S_UNAUTHORIZED:
+	case K8S_UNREACHABLE:
+	case K8S_TROUBLE:
+		if (x->ask == ASK_EVENT)
+			log_info("event not recorded", LI("status", x->status), LS("error", words));
+		else if (!q)
+			tell_broker(r, w, cfg, x, words, now);
+		else
+			tell_failure(r, w, x, k8s_verb_name(q->verb),
+				     k8s_resource_name(q->resource), words, now);
+		break;
+	}
+}
+
+/* ---- Events ---- */
+
+static void idle_words(const struct world *w, const struct config *cfg, char *out, size_t size)
+{
+	const struct idle_count *c = &w->idle.count;
+	char                     cpu[CPU_TEXT_SIZE], limit[CPU_TEXT_SIZE];
+
+	cpu_format(cpu, w->idle.cpu);
+	cpu_format(limit, cfg->threshold_nanocores);
+	(void)snprintf(out, size, "CPU %s <= %s at %u checks over %llds", cpu, limit, c->count,
+		       (long long)((c->last_ms - c->first_ms + 500) / 1000));
+}
+
+void report_words(const struct world *w, const struct config *cfg, enum trigger t, char *out,
+		  size_t size)
 {
 	switch (t) {
-	case TRIGGER_IDLE: idle_words(a, out, size); break;
+	case TRIGGER_IDLE: idle_words(w, cfg, out, size); break;
 	case TRIGGER_PENDING:
 		(void)snprintf(out, size, "no pod was ready for %llds",
-			       (long long)(a->cfg->pending_timeout_ms / 1000));
+			       (long long)(cfg->pending_timeout_ms / 1000));
 		break;
 	case TRIGGER_COMPLETED: (void)snprintf(out, size, "the Job completed"); break;
 	case TRIGGER_FAILED: (void)snprintf(out, size, "the Job failed"); break;
 	case TRIGGER_GONE: (void)snprintf(out, size, "the Job was deleted"); break;
 	case TRIGGER_MISSING:
 		(void)snprintf(out, size, "the Job never appeared within %llds",
-			       (long long)(a->cfg->missing_timeout_ms / 1000));
+			       (long long)(cfg->missing_timeout_ms / 1000));
 		break;
 	case TRIGGER_NONE: out[0] = '\0'; break;
 	}
@@ -67,38 +395,32 @@ static const char *event_reason(enum trigger t)
 	case TRIGGER_GONE:
 	case TRIGGER_MISSING: break;
 	}
-	return NULL;
+	return "CleanupGone"; /* one that was being deleted, by us in the end */
 }
 
-/* Records an Event on the Job. Best effort: one try, which must not hold the teardown up. */
-static void record_event(struct app *a, const char *reason, const char *words, bool warning,
-			 int64_t cause)
+static char *event_new(const struct world *w, const struct config *cfg, const char *reason,
+		       const char *words, bool warning, int64_t cause)
 {
-	AUTO_FREE char    *body = k8s_event_new(a->cfg->ns, a->cfg->target_job, a->target.job.uid,
-						reason, words, warning, cause, wall_ms());
-	struct k8s_request q = {
-		.verb = K8S_CREATE, .resource = K8S_EVENTS, .body = body, .total_ms = EVENT_MS
-	};
-	struct k8s_result r;
-
-	if (!body || app_call(a, &q, &r) < 0)
-		return;
-	if (r.answer == K8S_FORBIDDEN)
-		log_forbidden(a, &q, "no events");
-	else if (r.answer != K8S_OK && r.answer != K8S_CONFLICT) /* 409: it is there already */
-		log_info("event not recorded", LI("status", r.status), LS("error", r.words));
-	k8s_result_fini(&r);
+	return k8s_event_new(cfg->ns, cfg->target_job, w->job.uid, reason, words, warning, cause,
+			     wall_ms());
 }
 
-void report_event(struct app *a, enum trigger t, const char *words)
+char *report_event_new(const struct world *w, const struct config *cfg)
 {
-	const char *reason = event_reason(t);
-	int64_t     cause = t == TRIGGER_IDLE      ? a->idle.count.first_ms
-			    : t == TRIGGER_PENDING ? a->idle.pending_since_ms
-						   : a->target.job.finished_ms;
+	enum trigger t = world_trigger(w);
+	char         words[400];
 
-	if (reason)
-		record_event(a, reason, words, false, cause);
+	if (!w->event_due) {
+		(void)snprintf(words, sizeof(words), "the Job's DELETE was refused, it is watched as "
+			       "before: %.300s", w->asked[ASK_DELETE_JOB].words);
+		return event_new(w, cfg, "CleanupRefused", words, true,
+				 w->asked[ASK_DELETE_JOB].sent_ms);
+	}
+	int64_t cause = t == TRIGGER_IDLE      ? w->idle.count.first_ms
+			: t == TRIGGER_PENDING ? w->pending_since_ms
+					       : w->job.finished_ms;
+	report_words(w, cfg, t, words, sizeof(words));
+	return event_new(w, cfg, event_reason(t), words, false, cause);
 }
 
 static void put_left(struct buf *b, const char *what, const char *name, enum fate f)
@@ -108,63 +430,70 @@ static void put_left(struct buf *b, const char *what, const char *name, enum fat
 				 fate_name(f));
 }
 
-void report_incomplete(const struct teardown *t)
+char *report_left_event_new(const struct world *w, const struct config *cfg, const struct fates *f)
 {
-	struct app          *a = t->a;
-	const struct config *cfg = a->cfg;
-	struct buf           words = { .max = 900 }; /* an Event's message: 1024 bytes */
+	struct buf words = { .max = 900 }; /* an Event's message: 1024 bytes */
+	char      *event = NULL;
 
-	put_left(&words, "Job", cfg->target_job, t->job);
-	put_left(&words, "pods of", cfg->target_job, t->pods);
-	put_left(&words, "Service", cfg->target_service, t->service);
-	put_left(&words, "queues that start with", cfg->rabbitmq_queue_prefix, t->queues);
-	if (!a->signals && now_ms() + EVENT_MS > a->give_up_ms)
-		a->give_up_ms = now_ms() + EVENT_MS; /* out of time, but for telling so */
+	put_left(&words, "Job", cfg->target_job, f->job);
+	put_left(&words, "pods of", cfg->target_job, f->pods);
+	put_left(&words, "Service", cfg->target_service, f->service);
+	put_left(&words, "queues that start with", cfg->rabbitmq_queue_prefix, f->queues);
+	for (size_t i = 0; fate_is_left(f->queues) && i < w->queues.refused.count; i++)
+		(void)buf_printf(&words, "%s%s", i ? ", " : ": ", w->queues.refused.names[i]);
 	if (words.len)
-		record_event(a, "CleanupIncomplete", words.data, true, t->start_ms);
+		event = event_new(w, cfg, "CleanupIncomplete", words.data, true, w->over.ms);
 	buf_fini(&words);
+	return event;
 }
 
+/* ---- The summary ---- */
+
 /* One line, new; NULL when out of memory. The kubelet keeps 4096 bytes. */
-static char *summary_json(const struct teardown *t, int64_t ms)
+static char *summary_json(const struct world *w, const struct config *cfg, const struct fates *f,
+			  int64_t ms)
 {
-	bool         queues_left = fate_is_left(t->queues);
-	json_auto_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:s*, s:s*}", "trigger",
-				   trigger_name(t->trigger), "job", fate_name(t->job), "service",
-				   fate_name(t->service), "queues", fate_name(t->queues), "self",
-				   fate_name(t->self), "seconds", (double)ms / 1000, "queue_prefix",
-				   queues_left ? t->a->cfg->rabbitmq_queue_prefix : NULL, "pods",
-				   fate_is_left(t->pods) ? fate_name(t->pods) : NULL);
+	bool         queues_left = fate_is_left(f->queues);
+	json_auto_t *o = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:f, s:o*, s:s*}", "trigger",
+		trigger_name(world_trigger(w)), "job", fate_name(f->job), "service",
+		fate_name(f->service), "queues", fate_name(f->queues), "self", fate_name(f->self),
+		"seconds", (double)ms / 1000, "queue_prefix",
+		/* a prefix that is no UTF-8 costs itself, and not the line */
+		queues_left ? json_string(cfg->rabbitmq_queue_prefix) : NULL, "pods",
+		fate_is_left(f->pods) ? fate_name(f->pods) : NULL);
 
 	return o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 }
 
 /* What kubectl describe shows of an ended container; the kubelet has made the file. */
-static void write_termination_log(const struct app *a, const char *line)
+static void write_termination_log(const struct config *cfg, const char *line)
 {
-	AUTO_CLOSE int fd = open(a->cfg->termination_log, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	AUTO_CLOSE int fd = open(cfg->termination_log, O_WRONLY | O_TRUNC | O_CLOEXEC);
 
 	if (fd >= 0)
 		(void)!dprintf(fd, "%s\n", line);
 }
 
-void report_summary(const struct teardown *t)
+void report_summary(const struct world *w, const struct config *cfg, const struct fates *f,
+		    int64_t now)
 {
+	bool            complete = fates_are_complete(f);
+	int64_t         ms = now - w->over.ms;
+	AUTO_FREE char *json = summary_json(w, cfg, f, ms);
 	char            seconds[32];
-	int64_t         ms = now_ms() - t->start_ms;
-	AUTO_FREE char *json = summary_json(t, ms);
 
 	if (json)
-		write_termination_log(t->a, json);
+		write_termination_log(cfg, json);
 	(void)snprintf(seconds, sizeof(seconds), "%lld.%03d", (long long)(ms / 1000),
 		       (int)(ms % 1000));
-	LOG_(teardown_is_complete(t) ? LOG_INFO : LOG_ERROR,
-	     !teardown_is_complete(t)     ? "teardown incomplete"
-	     : t->trigger == TRIGGER_NONE ? "nothing torn down"
-					  : "torn down",
-	     LS("trigger", trigger_name(t->trigger)), LS("job", fate_name(t->job)),
-	     LIF(fate_is_left(t->pods), LS("pods", fate_name(t->pods))),
-	     LS("service", fate_name(t->service)), LS("queues", fate_name(t->queues)),
-	     LIF(fate_is_left(t->queues), LS("queue_prefix", t->a->cfg->rabbitmq_queue_prefix)),
-	     LS("self", fate_name(t->self)), LS("seconds", seconds));
+	LOG_(complete ? LOG_INFO : LOG_ERROR,
+	     !complete                      ? "teardown incomplete"
+	     : f->job == FATE_NEWCOMER ? "nothing torn down"
+					    : "torn down",
+	     LS("trigger", trigger_name(world_trigger(w))), LS("job", fate_name(f->job)),
+	     LIF(fate_is_left(f->pods), LS("pods", fate_name(f->pods))),
+	     LS("service", fate_name(f->service)), LS("queues", fate_name(f->queues)),
+	     LIF(fate_is_left(f->queues), LS("queue_prefix", cfg->rabbitmq_queue_prefix)),
+	     LS("self", fate_name(f->self)), LS("seconds", seconds));
 }

@@ -144,7 +144,7 @@ static int64_t clock_ms(clockid_t id)
 
 int64_t now_ms(void)
 {
-	return clock_ms(CLOCK_MONOTONIC);
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
 int64_t wall_ms(void)

@@ -83,9 +83,10 @@ typedef int lines_fn(void *arg, const char *line, size_t len);
 int  lines_feed(struct lines *l, const char *p, size_t n, lines_fn *fn, void *arg);
 void lines_fini(struct lines *l);
 
-/* ---- Time: monotonic milliseconds for deadlines; the wall clock only for what people read ---- */
+/* ---- Time: milliseconds since the boot for deadlines; the wall clock only for log lines ---- */
 
-int64_t now_ms(void); /* CLOCK_MONOTONIC */
+/* CLOCK_BOOTTIME: never goes back, and goes on while the machine sleeps, as the cluster does. */
+int64_t now_ms(void);
 
 /*
  * Parses an RFC 3339 time (`2026-11-24T00:33:30Z`, fractions and offsets allowed) into Unix

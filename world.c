@@ -1,0 +1,714 @@
+#include "world.h"
+
+#include <string.h>
+
+#define WATCH_SHORT_MS INT64_C(10000) /* one that ended before this is resumed slowly: no hot loop */
+
+void world_init(struct world *w, int64_t now)
+{
+	*w = (struct world){ .started_ms = now, .seq = 1 };
+	queues_restart(&w->queues);
+}
+
+void world_fini(struct world *w)
+{
+	pod_metrics_fini(&w->idle.metrics);
+	k8s_pods_fini(&w->pods.list);
+}
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t min_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool is_same(const char *uid, const char *other)
+{
+	return strcmp(uid, other) == 0;
+}
+
+/* All uids have the same size. */
+static void set_uid(char dst[K8S_UID_SIZE], const char *uid)
+{
+	(void)copy_str(dst, K8S_UID_SIZE, uid);
+}
+
+/* ---- What follows from it ---- */
+
+bool job_is_gone(const struct world *w)
+{
+	return job_seen(w) && (w->name == NAME_OTHER || (w->name == NAME_ABSENT && w->absent));
+}
+
+bool job_is_live(const struct world *w)
+{
+	return job_seen(w) && !w->over.trigger && w->name == NAME_OURS;
+}
+
+const char *job_state(const struct world *w)
+{
+	if (w->name == NAME_OTHER)
+		return "newcomer";
+	if (w->job.finished)
+		return w->job.finished == JOB_COMPLETE ? "completed" : "failed";
+	if (w->deleting_ms || w->gone_ms)
+		return "gone";
+	return job_seen(w) ? "live" : "awaited";
+}
+
+enum trigger world_trigger(const struct world *w)
+{
+	return w->over.trigger ? w->over.trigger : w->acting;
+}
+
+int64_t world_unix_ms(const struct world *w, int64_t now)
+{
+	return now + w->skew_ms;
+}
+
+enum hold job_hold(const struct world *w, int64_t now, int64_t *ret_until_ms)
+{
+	int64_t   until_ms = NEVER;
+	enum hold h = HOLD_INVALID;
+
+	if (!w->job.has_hold)
+		h = HOLD_NONE;
+	else if (strcmp(w->job.hold, "true") == 0)
+		h = HOLD_ON;
+	else if (rfc3339_parse(w->job.hold, &until_ms) == 0)
+		h = world_unix_ms(w, now) < until_ms ? HOLD_ON : HOLD_OVER;
+	if (ret_until_ms)
+		*ret_until_ms = until_ms == NEVER ? NEVER : until_ms - w->skew_ms;
+	return h;
+}
+
+bool job_is_held(const struct world *w, int64_t now)
+{
+	enum hold h = job_hold(w, now, NULL);
+
+	return h == HOLD_ON || h == HOLD_INVALID;
+}
+
+int64_t job_kept_until_ms(const struct world *w, const struct config *cfg)
+{
+	int64_t grace = w->over.trigger == TRIGGER_COMPLETED ? cfg->completed_grace_ms
+			: w->over.trigger == TRIGGER_FAILED  ? cfg->failed_grace_ms
+							     : 0;
+
+	if (!grace || job_is_gone(w))
+		return 0;
+	if (w->job.finished_ms < 0 || !w->skewed)
+		return w->over.ms + grace;
+	/* a restarted cleaner does not start over */
+	return min_ms(w->over.ms, w->job.finished_ms - w->skew_ms) + grace;
+}
+
+bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)
+{
+	const struct idle *i = &w->idle;
+
+	return job_is_live(w) && !w->job.suspended && !job_is_held(w, now) &&
+	       i->reading == READING_IDLE && i->metrics.pods >= w->job.active &&
+	       idle_count_triggers(&i->count, cfg->max_idle_count, cfg->min_distinct_samples);
+}
+
+int64_t pending_due_ms(const struct world *w, const struct config *cfg)
+{
+	if (!cfg->pending_timeout_ms || !job_is_live(w) || w->ever_ran || w->job.suspended)
+		return NEVER;
+	return w->pending_since_ms + cfg->pending_timeout_ms;
+}
+
+const struct k8s_pod *staying_pod(const struct world *w)
+{
+	for (size_t i = 0; i < w->pods.list.count; i++) {
+		const struct k8s_pod *p = &w->pods.list.items[i];
+		if (!p->deleting && (!p->finished || w->gone_ms || !job_seen(w)))
+			return p;
+	}
+	return NULL;
+}
+
+const char *service_to_delete(const struct world *w)
+{
+	const struct service *s = &w->service;
+
+	if (!s->ours[0] || s->theirs || s->known == ABSENT || s->deleting)
+		return NULL;
+	if (s->doubt > w->asked[ASK_SERVICE].told)
+		return NULL;
+	return s->known == THERE && !is_same(s->uid, s->ours) ? NULL : s->ours;
+}
+
+/* NULL if this pod bears the last reading out. */
+static const char *pod_contradicts(const struct k8s_pod *p, const struct pod_metrics *m)
+{
+	if (p->waiting[0])
+		return "a container waits";
+	if (!p->running)
+		return "a pod is not running yet";
+	for (size_t c = 0; c < p->running_container_count; c++)
+		if (!pod_metrics_has(m, p->name, p->running_containers[c]))
+			return "a running container is not in the metrics";
+	return NULL;
+}
+
+const char *pods_contradict(const struct world *w, int64_t now)
+{
+	size_t running = 0;
+
+	for (size_t i = 0; i < w->pods.list.count; i++) {
+		const struct k8s_pod *p = &w->pods.list.items[i];
+		bool lost = p->deletion_ms >= 0 && w->skewed &&
+			    world_unix_ms(w, now) - p->deletion_ms > POD_LOST_MS;
+		if (p->finished || lost)
+			continue;
+		const char *why = pod_contradicts(p, &w->idle.metrics);
+		if (why)
+			return why;
+		running++;
+	}
+	return running ? NULL : "no pod is running";
+}
+
+/* ---- When it may be asked again ---- */
+
+static int64_t refusal_pause_ms(const struct world *w, unsigned refused, uint32_t rnd)
+{
+	int64_t first = w->over.trigger || refused < REFUSED_BELIEVED ? 1000 : REFUSED_MIN_MS;
+	int64_t most = w->over.trigger ? REFUSED_MIN_MS : REFUSED_MAX_MS;
+	unsigned doubled = w->over.trigger ? refused - 1
+			   : refused > REFUSED_BELIEVED ? refused - REFUSED_BELIEVED
+							: 0;
+	int64_t pause = doubled < 8 ? min_ms(first << doubled, most) : most;
+
+	return pause + rnd % (pause / 8 + 1);
+}
+
+static void ask_later(struct asked *a, const struct answer *r, int64_t now)
+{
+	int64_t pause = backoff_ms(a->failed++, r->rnd);
+
+	a->due_ms = now + max_ms(pause, min_ms(r->retry_after_ms, RETRY_AFTER_MAX_MS));
+}
+
+static void note_answer(struct world *w, const struct answer *r, int64_t now)
+{
+	struct asked *a = &w->asked[r->ask];
+
+	a->sent = r->sent;
+	w->seq++;
+	if (r->date_ms >= 0) {
+		w->skew_ms = r->date_ms - now;
+		w->skewed = true;
+	}
+	if (r->what == K8S_OK || r->what == K8S_ABSENT) {
+		a->told = r->sent;
+		a->told_at = w->seq;
+		a->told_ms = r->sent_ms;
+		a->due_ms = 0;
+		a->failed = a->refused = 0;
+	} else if (r->what == K8S_REFUSED) {
+		a->failed = 0;
+		a->due_ms = now + refusal_pause_ms(w, ++a->refused, r->rnd);
+		(void)copy_str(a->words, sizeof(a->words), r->words ? r->words : "");
+	} else {
+		ask_later(a, r, now);
+	}
+}
+
+/* ---- Who has the name ---- */
+
+/* Behind the read of a Service, our Job still had its name: so no newcomer can have made it. */
+static void claim_service(struct world *w, uint64_t sent)
+{
+	struct service *s = &w->service;
+
+	if (s->known == THERE && sent > w->asked[ASK_SERVICE].told_at) {
+		set_uid(s->ours, s->uid);
+		s->theirs = false;
+	}
+}
+
+/* A sight of our Job by a read. What is final stays, whatever an older replica says. */
+static void take_job(struct world *w, const struct k8s_job *job, uint64_t sent, int64_t now)
+{
+	enum job_finished finished = w->job.finished;
+	int64_t           finished_ms = w->job.finished_ms;
+
+	if (!job_seen(w))
+		w->pending_since_ms = now;
+	w->job = *job;
+	w->name = NAME_OURS;
+	if (finished) {
+		w->job.finished = finished;
+		w->job.finished_ms = finished_ms;
+	}
+	w->ever_ran |= job->ready > 0;
+	if (!job->deleting)
+		w->deleting_ms = 0;
+	else if (!w->deleting_ms)
+		w->deleting_ms = now;
+	w->accepted &= job->deleting; /* accepted, and yet it did not happen */
+	claim_service(w, sent);
+}
+
+static void take_sight(struct world *w, const struct k8s_job *job, uint64_t sent, int64_t now)
+{
+	if (!job_seen(w) || is_same(w->job.uid, job->uid))
+		take_job(w, job, sent, now);
+	else
+		w->name = NAME_OTHER;
+}
+
+static void fold_job(struct world *w, const struct answer *r, int64_t now)
+{
+	if (r->what == K8S_OK) {
+		take_sight(w, &r->job, r->sent, now);
+	} else if (r->what == K8S_ABSENT) {
+		w->name = NAME_ABSENT;
+		w->absent = true;
+	}
+}
+
+/* A LIST is as good as a GET where it shows the Job; an empty one must be confirmed. */
+static void fold_list(struct world *w, const struct answer *r, int64_t now)
+{
+	if (r->what != K8S_OK)
+		return;
+	(void)copy_str(w->version, sizeof(w->version), r->version); /* same size */
+	w->relist = false;
+	if (r->found) {
+		w->asked[ASK_JOB].told = r->sent;
+		w->asked[ASK_JOB].told_at = w->seq;
+		w->asked[ASK_JOB].told_ms = r->sent_ms;
+		take_sight(w, &r->job, r->sent, now);
+	} else if (w->name != NAME_ABSENT) {
+		w->news = w->seq;
+	}
+}
+
+/* ---- The decision ---- */
+
+static void clear_count(struct world *w)
+{
+	idle_count_clear(&w->idle.count);
+	w->idle.look = 0;
+}
+
+static void unknown(struct world *w, const char *why)
+{
+	w->idle.reading = READING_UNKNOWN;
+	w->idle.why = why;
+}
+
+static enum trigger why_over(const struct world *w, const struct config *cfg)
+{
+	const struct asked *read = &w->asked[ASK_JOB];
+
+	if (!job_seen(w))
+		return w->name == NAME_ABSENT && w->absent &&
+				       read->told_ms >= w->started_ms + cfg->missing_timeout_ms
+			       ? TRIGGER_MISSING
+			       : TRIGGER_NONE;
+	if (w->job.finished)
+		return w->job.finished == JOB_COMPLETE ? TRIGGER_COMPLETED : TRIGGER_FAILED;
+	if (w->deleting_ms || job_is_gone(w))
+		return w->acting ? w->acting : TRIGGER_GONE;
+	return TRIGGER_NONE;
+}
+
+/* A Service that is there when our Job has gone: whose is it? A noted one keeps its uid. */
+static void judge_service(struct world *w)
+{
+	struct service *s = &w->service;
+	bool            read = w->asked[ASK_JOB].told > w->asked[ASK_SERVICE].told_at;
+
+	if (w->name == NAME_OTHER)
+		s->theirs = true;
+	if (s->known != THERE || is_same(s->uid, s->ours) || !read || w->name != NAME_ABSENT ||
+	    !w->absent)
+		return;
+	if (s->ours[0])
+		s->theirs = true;
+	else
+		set_uid(s->ours, s->uid);
+}
+
+/* What follows from all that is known by now, and since when. */
+static void settle(struct world *w, const struct config *cfg, int64_t now)
+{
+	bool gone = job_is_gone(w);
+
+	if (gone && !w->gone_ms) {
+		w->gone_ms = now;
+		w->gone = w->seq;
+	} else if (!gone) {
+		w->gone_ms = 0;
+	}
+	enum trigger t = why_over(w, cfg);
+	if (t && !w->over.trigger)
+		w->over = (struct over){ t, now, w->seq };
+	else if (!t)
+		w->over = (struct over){ .trigger = TRIGGER_NONE };
+	if (w->over.trigger)
+		judge_service(w);
+	else
+		w->service.theirs = false;
+}
+
+/* ---- Readings ---- */
+
+static bool in_startup_grace(const struct world *w, const struct config *cfg, int64_t date_ms)
+{
+	const struct k8s_job *j = &w->job;
+	int64_t               start_ms = j->started_ms >= 0 ? j->started_ms : j->created_ms;
+
+	if (!cfg->startup_grace_ms)
+		return false;
+	return start_ms < 0 || date_ms < 0 || date_ms - start_ms < cfg->startup_grace_ms;
+}
+
+static void take_reading(struct world *w, const struct config *cfg, struct answer *r)
+{
+	struct idle *i = &w->idle;
+	const char  *why = "";
+
+	pod_metrics_fini(&i->metrics);
+	i->metrics = r->metrics;
+	r->metrics = (struct pod_metrics){ 0 };
+	w->ever_ran |= i->metrics.pods > 0;
+	i->reading = metrics_judge(&i->metrics, cfg->threshold_nanocores, w->job.active, r->date_ms,
+				   &why);
+	if (in_startup_grace(w, cfg, r->date_ms)) {
+		i->reading = READING_UNKNOWN;
+		why = "start-up grace";
+	}
+	if (i->reading == READING_IDLE)
+		i->cpu = i->metrics.nanocores;
+	i->why = why;
+}
+
+static void fold_metrics(struct world *w, const struct config *cfg, struct answer *r)
+{
+	struct idle *i = &w->idle;
+
+	if (r->what == K8S_OK)
+		take_reading(w, cfg, r);
+	else
+		unknown(w, r->what == K8S_REFUSED ? "no permission to read metrics"
+						  : "the metrics API did not answer");
+	if (r->what != K8S_OK && r->what != K8S_REFUSED) /* the grid is pace enough */
+		w->asked[ASK_METRICS].due_ms =
+			r->sent_ms + min_ms(r->retry_after_ms, RETRY_AFTER_MAX_MS);
+	i->reading_ms = r->sent_ms;
+	i->cleared = idle_count_add(&i->count, i->reading, &i->metrics, i->grid_ms,
+				    cfg->interval_ms);
+	if (!i->count.count)
+		i->look = 0;
+}
+
+static void fold_pods(struct world *w, struct answer *r, int64_t now)
+{
+	if (r->what != K8S_OK)
+		return;
+	k8s_pods_fini(&w->pods.list);
+	w->pods.list = r->pods;
+	r->pods = (struct k8s_pods){ 0 };
+	for (size_t i = 0; i < w->pods.list.count; i++)
+		w->ever_ran |= w->pods.list.items[i].ready || w->pods.list.items[i].ran;
+	if ((w->gone_ms && r->sent > w->gone) || w->over.trigger == TRIGGER_MISSING)
+		w->pods.empty = w->pods.list.count ? 0 : w->pods.empty ? w->pods.empty : w->seq;
+	const char *why = w->idle.look && w->idle.reading == READING_IDLE
+				  ? pods_contradict(w, now)
+				  : NULL;
+	if (why) {
+		clear_count(w);
+		unknown(w, why);
+	}
+}
+
+/* ---- Deleting ---- */
+
+/* @open: what became of an earlier DELETE is not known. */
+static void fold_delete_job(struct world *w, const struct answer *r, bool open, int64_t now)
+{
+	w->idle.look = w->idle.look ? w->seq : 0; /* each DELETE rests on a look of its own */
+	switch (r->what) {
+	case K8S_OK:
+		w->accepted = true;
+		w->event_due = true;
+		w->deleting_ms = w->deleting_ms ? w->deleting_ms : now;
+		claim_service(w, r->sent);
+		break;
+	case K8S_ABSENT:
+		w->name = NAME_ABSENT;
+		w->absent = true;
+		w->acting = open ? w->acting : TRIGGER_NONE;
+		break;
+	case K8S_REFUSED:
+		if (w->asked[ASK_DELETE_JOB].refused < REFUSED_BELIEVED)
+			break;
+		w->refusal_due |= w->asked[ASK_DELETE_JOB].refused == REFUSED_BELIEVED;
+		w->acting = TRIGGER_NONE;
+		clear_count(w);
+		break;
+	case K8S_CONFLICT:
+		w->acting = open ? w->acting : TRIGGER_NONE;
+		w->news = w->seq;
+		break;
+	case K8S_EXPIRED:
+	case K8S_UNAUTHORIZED:
+	case K8S_UNREACHABLE:
+	case K8S_TROUBLE: w->news = w->seq; break; /* reading tells what became of it */
+	}
+}
+
+static void fold_delete_pod(struct world *w, const struct answer *r, int64_t now)
+{
+	struct k8s_pods *list = &w->pods.list;
+
+	if (r->what != K8S_OK && r->what != K8S_ABSENT && r->what != K8S_CONFLICT)
+		return;
+	for (size_t i = 0; i < list->count; i++)
+		if (&list->items[i] == staying_pod(w)) {
+			list->items[i].deleting = true;
+			break;
+		}
+	if (!staying_pod(w)) /* those that stay nevertheless: once more, then */
+		w->pods.act_ms = now + 20000;
+}
+
+static void fold_service(struct world *w, const struct answer *r, int64_t now)
+{
+	struct service *s = &w->service;
+
+	if (r->what == K8S_OK) {
+		s->known = THERE;
+		set_uid(s->uid, r->service.uid);
+		s->deleting = r->service.deleting;
+		if (r->service.owned) { /* it says itself whose it is */
+			set_uid(s->ours, s->uid);
+			set_uid(s->adopted, s->uid);
+		}
+	} else if (r->what == K8S_ABSENT) {
+		s->known = ABSENT;
+		s->deleting = false;
+		if (!w->over.trigger) /* it may come later */
+			ask_later(&w->asked[ASK_SERVICE], r, now);
+	}
+}
+
+static void fold_delete_service(struct world *w, const struct answer *r)
+{
+	struct service *s = &w->service;
+
+	if (r->what == K8S_OK) {
+		s->deleted = true;
+		s->known = r->kept ? THERE : ABSENT;
+		s->deleting = r->kept;
+		set_uid(s->uid, s->ours);
+	} else if (r->what == K8S_ABSENT) {
+		s->known = ABSENT;
+	} else if (r->what != K8S_REFUSED) {
+		s->doubt = w->seq; /* another one has the name, or who knows */
+	}
+}
+
+static void fold_adopt(struct world *w, const struct answer *r)
+{
+	if (r->what == K8S_OK)
+		set_uid(w->service.adopted, w->service.uid);
+	else
+		w->service.known = UNKNOWN; /* it may have been created anew: 422 */
+}
+
+static void fold_self(struct world *w, const struct answer *r)
+{
+	if (r->what == K8S_OK)
+		set_uid(w->self_uid, r->job.uid);
+	if (r->what == K8S_OK || r->what == K8S_ABSENT)
+		w->self = r->what == K8S_OK ? THERE : ABSENT;
+}
+
+static void fold_delete_self(struct world *w, const struct answer *r)
+{
+	w->self_deleted |= r->what == K8S_OK;
+	w->self_theirs |= r->what == K8S_CONFLICT;
+	if (r->what == K8S_ABSENT)
+		w->self = ABSENT;
+}
+
+/* ---- The queues ---- */
+
+static void fold_queues(struct world *w, const struct config *cfg, const struct answer *r,
+			int64_t now)
+{
+	static const struct rabbitmq_page none = { .last = true };
+	struct queues                    *q = &w->queues;
+	bool                              beyond = r->what == K8S_ABSENT || r->what == K8S_CONFLICT;
+
+	if (r->what == K8S_OK || (beyond && q->number > 1)) /* the pages have become fewer */
+		queues_listed(q, r->what == K8S_OK ? r->page : &none, cfg->target_job,
+			      cfg->rabbitmq_queue_prefix, r->sent, w->seq, now);
+	else if (r->what == K8S_ABSENT || r->what == K8S_REFUSED)
+		q->final = true; /* no such virtual host; the user may not */
+	if (q->step == QUEUES_WALKED && q->refused.count)
+		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(q->walks, r->rnd);
+	if (!q->since_ms)
+		q->since_ms = now;
+}
+
+static void fold_neighbour(struct world *w, const struct config *cfg, const struct answer *r)
+{
+	const char *job = cfg->target_job, *prefix = cfg->rabbitmq_queue_prefix;
+
+	if (r->what == K8S_OK)
+		queues_is_theirs(&w->queues, job, prefix);
+	else if (r->what == K8S_ABSENT)
+		queues_is_ours(&w->queues, job, prefix);
+	else
+		queues_stays(&w->queues, "it may be another job's", false, job, prefix);
+}
+
+static void fold_delete_queue(struct world *w, const struct config *cfg, const struct answer *r,
+			      int64_t now)
+{
+	const char *job = cfg->target_job, *prefix = cfg->rabbitmq_queue_prefix;
+
+	if (r->what == K8S_OK || r->what == K8S_ABSENT)
+		queues_went(&w->queues, r->what == K8S_OK, job, prefix, now);
+	else
+		queues_stays(&w->queues, r->words ? r->words : "", r->what == K8S_REFUSED, job,
+			     prefix);
+	if (r->what == K8S_REFUSED || r->what == K8S_CONFLICT)
+		w->asked[ASK_DELETE_QUEUE].due_ms = 0; /* of the next one this says nothing */
+	if (r->what == K8S_REFUSED && r->status == 401)
+		w->queues.final = true;
+	if (w->queues.step == QUEUES_WALKED && w->queues.refused.count)
+		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(w->queues.walks, r->rnd);
+}
+
+/* ---- Folding ---- */
+
+uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64_t now)
+{
+	w->asked[a].sent_ms = now;
+	if (a == ASK_DELETE_JOB && !w->over.trigger)
+		w->acting = idle_is_due(w, cfg, now) ? TRIGGER_IDLE : TRIGGER_PENDING;
+	if (a == ASK_QUEUES && w->queues.step == QUEUES_WALKED)
+		queues_restart(&w->queues);
+	if (a == ASK_METRICS) { /* points that were missed are left out */
+		int64_t late = w->idle.grid_ms ? (now - w->idle.grid_ms) % cfg->interval_ms : 0;
+		w->idle.grid_ms = now - late;
+	}
+	if (a == ASK_WATCH) {
+		w->watching = true;
+		w->watch_ms = now;
+	}
+	return ++w->seq;
+}
+
+void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now)
+{
+	bool open = w->asked[r->ask].failed > 0;
+
+	note_answer(w, r, now);
+	switch (r->ask) {
+	case ASK_SELF: fold_self(w, r); break;
+	case ASK_LIST: fold_list(w, r, now); break;
+	case ASK_WATCH: break; /* world_watch_ended() */
+	case ASK_JOB: fold_job(w, r, now); break;
+	case ASK_SERVICE: fold_service(w, r, now); break;
+	case ASK_ADOPT: fold_adopt(w, r); break;
+	case ASK_METRICS: fold_metrics(w, cfg, r); break;
+	case ASK_PODS: fold_pods(w, r, now); break;
+	case ASK_DELETE_JOB: fold_delete_job(w, r, open, now); break;
+	case ASK_DELETE_POD: fold_delete_pod(w, r, now); break;
+	case ASK_DELETE_SERVICE: fold_delete_service(w, r); break;
+	case ASK_EVENT: /* one try */
+		if (w->event_due)
+			w->event_due = false;
+		else
+			w->refusal_due = false;
+		break;
+	case ASK_QUEUES: fold_queues(w, cfg, r, now); break;
+	case ASK_NEIGHBOUR: fold_neighbour(w, cfg, r); break;
+	case ASK_DELETE_QUEUE: fold_delete_queue(w, cfg, r, now); break;
+	case ASK_DELETE_SELF: fold_delete_self(w, r); break;
+	}
+	settle(w, cfg, now);
+}
+
+/*
+ * An event only says that it is time to look. But a finish is final: that of our own uid is acted on
+ * at once.
+ */
+void world_fold_event(struct world *w, const struct config *cfg, const struct watch_event *ev,
+		      int64_t now)
+{
+	w->seq++;
+	if (ev->type == WATCH_ERROR)
+		return;
+	(void)copy_str(w->version, sizeof(w->version), ev->version); /* same size */
+	if (ev->type == WATCH_BOOKMARK)
+		return;
+	w->news = w->seq;
+	if (ev->job.finished && !w->job.finished && is_same(ev->job.uid, w->job.uid)) {
+		w->job.finished = ev->job.finished;
+		w->job.finished_ms = ev->job.finished_ms;
+	}
+	settle(w, cfg, now);
+}
+
+void world_watch_ended(struct world *w, const struct config *cfg, const struct answer *r,
+		       int64_t now)
+{
+	struct asked *a = &w->asked[ASK_WATCH];
+	bool          brief = now - w->watch_ms < WATCH_SHORT_MS;
+
+	(void)cfg;
+	w->watching = false;
+	if (!brief)
+		a->failed = 0;
+	if (r->what == K8S_REFUSED)
+		note_answer(w, r, now);
+	else if (r->what != K8S_OK || brief)
+		ask_later(a, r, now);
+	else
+		a->refused = 0;
+	w->relist = r->what == K8S_OK && !brief;
+	if (!w->relist)
+		w->version[0] = '\0';
+}
+
+void world_signal(struct world *w, int64_t now)
+{
+	w->signals++;
+	w->signal_ms = now;
+	w->signal_seq = ++w->seq;
+}
+
+void world_tick(struct world *w, const struct config *cfg, int64_t now)
+{
+	bool live = job_is_live(w);
+
+	if (live && w->job.suspended)
+		w->pending_since_ms = now; /* a suspended Job is not waiting for a node */
+	if (live && (w->job.suspended || job_is_held(w, now))) {
+		clear_count(w);
+		unknown(w, w->job.suspended ? "the job is suspended" : "held");
+	} else if (live && !w->job.selector[0]) {
+		unknown(w, "the job has no selector by labels that can be used");
+	}
+	bool due = idle_is_due(w, cfg, now) ||
+		   (pending_due_ms(w, cfg) <= now && !job_is_held(w, now));
+	if (!due)
+		w->idle.look = 0;
+	else if (!w->idle.look)
+		w->idle.look = ++w->seq;
+}

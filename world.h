@@ -1,0 +1,267 @@
+/*
+ * world.h - all that is known: of the Job, its pods, its Service, its queues and our own Job, when
+ * it was learnt, and when each thing may be asked again. Answers and watch events are folded in.
+ *
+ * Pure: no requests, no clocks, no log; the time and the random numbers are passed in. What will be
+ * done about it is for plan.h.
+ *
+ * Two orders of time. Milliseconds are now_ms(): ages, pauses, deadlines. `seq` counts requests and
+ * answers: whether a read was sent behind something else is a matter of order, not of clocks.
+ */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "k8s_client.h"
+#include "metrics.h"
+#include "queues.h"
+
+#define NEVER INT64_MAX
+
+#define RETRY_AFTER_MAX_MS INT64_C(60000) /* of a server's Retry-After, no more is believed */
+#define REFUSED_MIN_MS     INT64_C(60000) /* a refusal is believed for so long, then doubling */
+#define REFUSED_MAX_MS     INT64_C(300000)
+#define REFUSED_BELIEVED   2 /* answers that make one: an API server's first second has some */
+#define POD_LOST_MS        INT64_C(60000) /* past its deletionTimestamp: its node is lost */
+
+/* Every request that there is. */
+enum ask {
+	ASK_SELF,       /* GET our own Job: its uid */
+	ASK_LIST,       /* LIST the Job by name: where to watch from */
+	ASK_WATCH,      /* WATCH it */
+	ASK_JOB,        /* GET it: who has the name, and how it is */
+	ASK_SERVICE,    /* GET its Service */
+	ASK_ADOPT,      /* PATCH the Service: the Job becomes an owner */
+	ASK_METRICS,    /* LIST the metrics of its pods */
+	ASK_PODS,       /* LIST its pods */
+	ASK_DELETE_JOB, /* ... and so on */
+	ASK_DELETE_POD,
+	ASK_DELETE_SERVICE,
+	ASK_EVENT,
+	ASK_QUEUES,    /* a page of the broker's queues */
+	ASK_NEIGHBOUR, /* GET a Job that a queue may belong to instead */
+	ASK_DELETE_QUEUE,
+	ASK_DELETE_SELF,
+};
+#define ASKS (ASK_DELETE_SELF + 1)
+
+enum trigger {
+	TRIGGER_NONE,
+	TRIGGER_COMPLETED,
+	TRIGGER_FAILED,
+	TRIGGER_IDLE,
+	TRIGGER_PENDING,
+	TRIGGER_GONE,
+	TRIGGER_MISSING,
+};
+
+/* What is known of one kind of request. */
+struct asked {
+	uint64_t sent;        /* seq of the last one that was answered, in whatever way; 0 = none */
+	uint64_t told;        /* seq at which it was sent that last told something */
+	uint64_t told_at;     /* seq at which that answer was folded in */
+	int64_t  sent_ms;     /* when the last one was sent, answered or not; 0 = never */
+	int64_t  told_ms;     /* when the one was sent that last told something; 0 = none */
+	int64_t  due_ms;      /* not to be asked again before this */
+	unsigned failed;      /* failures in a row */
+	unsigned refused;     /* refusals in a row */
+	char     words[304];  /* the server's, of the last refusal */
+};
+
+/* Who has the Job's name, as the last read said. */
+enum name { NAME_UNKNOWN, NAME_OURS, NAME_ABSENT, NAME_OTHER };
+
+/* An object under its name; unknown is no absence. */
+enum known { UNKNOWN, THERE, ABSENT };
+
+struct service {
+	enum known known;
+	char       uid[K8S_UID_SIZE];      /* THERE: of the one that was read last */
+	char       ours[K8S_UID_SIZE];     /* of the one that is our Job's; "" = not known */
+	char       adopted[K8S_UID_SIZE];  /* our Job is an owner of this one; "" = of none */
+	bool       deleting;               /* THERE: it has a deletionTimestamp */
+	bool       deleted;                /* a DELETE of ours was accepted */
+	bool       theirs;                 /* it is a newcomer's, or nobody can tell: left alone */
+	uint64_t   doubt;                  /* seq: only a read behind this tells which one is there */
+};
+
+struct idle {
+	struct idle_count  count;
+	struct pod_metrics metrics; /* the last decoded answer; owned */
+	enum reading       reading; /* the last one */
+	const char        *why;     /* literal: why it was unknown */
+	const char        *cleared; /* literal: why the last reading cleared the count; NULL = not */
+	int64_t            reading_ms; /* when the last one was asked for */
+	int64_t            cpu;        /* nanocores of the last idle reading */
+	int64_t            grid_ms;    /* a point of the checks' grid, the last one asked; 0 = none */
+	uint64_t           look;       /* seq: a last look must be sent behind this; 0 = not due */
+};
+
+struct pods {
+	struct k8s_pods list;   /* as listed last; owned */
+	uint64_t        empty;  /* seq: when a list behind the Job's end showed that none is left */
+	int64_t         act_ms; /* those that stay are not deleted once more before this */
+};
+
+/* Since when and why our Job is over: what starts the teardown. */
+struct over {
+	enum trigger trigger; /* NONE: it is not */
+	int64_t      ms;
+	uint64_t     seq;
+};
+
+struct world {
+	uint64_t seq;
+	int64_t  started_ms;
+	int64_t  skew_ms; /* the API server's Unix time less now_ms(), by its last Date header */
+	bool     skewed;  /* ... of which there has been one */
+
+	struct asked asked[ASKS];
+
+	/* the Job */
+	struct k8s_job job;      /* as last read under our uid; no uid: it was never read */
+	enum name      name;
+	bool           absent;   /* NAME_ABSENT was said by a GET: a LIST alone is not believed */
+	bool           accepted; /* our DELETE was accepted, and no read has shown it undone */
+	uint64_t       news;     /* seq of an event that calls for a read */
+	int64_t        deleting_ms; /* since when it is known to be deleted; 0 = it is not */
+	int64_t        gone_ms;     /* since when it is known to be gone; 0 = it is not */
+	uint64_t       gone;        /* seq of that */
+	int64_t        pending_since_ms; /* it waits for its first pod since */
+	bool           ever_ran;         /* a pod of it was ready, or has run */
+	enum trigger   acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
+	struct over    over;
+
+	/* the watch of it */
+	bool     watching;                  /* it is open */
+	bool     relist;                    /* it was resumed, and a LIST is to come besides */
+	char     version[K8S_VERSION_SIZE]; /* where it resumes; "" = LIST first */
+	int64_t  watch_ms;                  /* when it was opened */
+
+	struct idle    idle;
+	struct pods    pods;
+	struct service service;
+	struct queues  queues;
+
+	/* our own Job */
+	enum known self;
+	char       self_uid[K8S_UID_SIZE];
+	bool       self_deleted;
+	bool       self_theirs; /* another one has its name by now */
+
+	bool event_due;   /* an Event is to be recorded: that the Job's DELETE was accepted */
+	bool refusal_due; /* ... or that it was refused */
+
+	/* signals that came */
+	unsigned signals;
+	int64_t  signal_ms; /* when the last one did */
+	uint64_t signal_seq;
+};
+
+void world_init(struct world *w, int64_t now);
+void world_fini(struct world *w);
+
+/* ---- What follows from it ---- */
+
+static inline bool job_seen(const struct world *w)
+{
+	return w->job.uid[0] != '\0';
+}
+
+/* Nobody has the name but, at most, another Job: ours is gone. */
+bool job_is_gone(const struct world *w);
+
+/* There, and neither ended nor on its way out. */
+bool job_is_live(const struct world *w);
+
+/* A word for the log: awaited, live, completed, failed, gone, newcomer. */
+const char *job_state(const struct world *w);
+
+/* Why it goes: over.trigger, or what its DELETE was sent for. */
+enum trigger world_trigger(const struct world *w);
+
+/* Unix milliseconds by the API server's clock. */
+int64_t world_unix_ms(const struct world *w, int64_t now);
+
+/* A refusal that a second answer has confirmed. */
+static inline bool is_refused(const struct world *w, enum ask a)
+{
+	return w->asked[a].refused >= REFUSED_BELIEVED;
+}
+
+enum hold {
+	HOLD_NONE,
+	HOLD_ON,      /* `true`, or a time that has not come yet */
+	HOLD_INVALID, /* neither: it holds, which is the safe side, and somebody is told */
+	HOLD_OVER,    /* a time that has passed */
+};
+
+/* @ret_until_ms: now_ms() at which HOLD_ON ends, NEVER if it does not; may be NULL. */
+enum hold job_hold(const struct world *w, int64_t now, int64_t *ret_until_ms);
+bool      job_is_held(const struct world *w, int64_t now);
+
+/* How long a finished Job is kept: until this time; 0 without a grace. */
+int64_t job_kept_until_ms(const struct world *w, const struct config *cfg);
+
+/* Enough idle readings, the last one among them, of a Job that may be judged. */
+bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now);
+
+/* When no pod of it was ready for too long; NEVER if that is no matter. */
+int64_t pending_due_ms(const struct world *w, const struct config *cfg);
+
+/* A pod of ours that neither is gone nor going; NULL = none. Finished ones only once the Job is. */
+const struct k8s_pod *staying_pod(const struct world *w);
+
+/* The uid of the Service that is to be deleted, or NULL: none, or not known. */
+const char *service_to_delete(const struct world *w);
+
+/* NULL if the pods, as they were listed, bear the last reading out, else why not (a literal). */
+const char *pods_contradict(const struct world *w, int64_t now);
+
+/* ---- Folding ---- */
+
+/* An answer, classified and decoded. */
+struct answer {
+	enum ask          ask;
+	uint64_t          sent;    /* as world_sent() returned it */
+	int64_t           sent_ms;
+	enum k8s_answer   what;    /* a broker's, too: CONFLICT is a queue that it does not delete */
+	long              status;  /* HTTP; 0 = none */
+	int64_t           date_ms; /* of the Date header, Unix; -1 = none */
+	int64_t           retry_after_ms;
+	uint32_t          rnd;
+	const char       *words; /* of a refusal; borrowed */
+
+	/* of K8S_OK, as the request has it */
+	bool                 found;   /* ASK_LIST */
+	bool                 kept;    /* ASK_DELETE_...: finalizers keep it */
+	struct k8s_job       job;     /* ASK_JOB, ASK_LIST, ASK_SELF */
+	struct k8s_service   service; /* ASK_SERVICE */
+	char                 version[K8S_VERSION_SIZE]; /* ASK_LIST */
+	struct k8s_pods      pods;    /* moved out of it */
+	struct pod_metrics   metrics; /* moved out of it */
+	struct rabbitmq_page *page;   /* ASK_QUEUES; borrowed */
+};
+
+/* A request goes out. Returns its seq. */
+uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64_t now);
+
+void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now);
+
+/* One event of the watch. */
+void world_fold_event(struct world *w, const struct config *cfg, const struct watch_event *ev,
+		      int64_t now);
+
+/* The watch has ended. @r: as its answer was judged; OK: a clean end, as servers do it. */
+void world_watch_ended(struct world *w, const struct config *cfg, const struct answer *r,
+		       int64_t now);
+
+void world_signal(struct world *w, int64_t now);
+
+/* What time alone changes: a hold that begins or ends, a count that grows old. Before each plan. */
+void world_tick(struct world *w, const struct config *cfg, int64_t now);
+
+#endif
