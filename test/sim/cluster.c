@@ -226,7 +226,6 @@ static void job_remove(struct job *j)
 	trace("cluster", "%s Job %s is gone", whose_names[j->whose], j->name);
 	job_changed(j, "DELETED");
 	j->there = false;
-	promise_on_job_gone(j);
 }
 
 void job_delete(struct job *j, enum policy policy, enum actor actor)

@@ -83,6 +83,7 @@ struct service {
 	int              owner_count;
 	bool             adopted;   /* the cleaner wrote an owner */
 	bool             inherited; /* a newcomer took it over as it was */
+	bool             anew;      /* its owner made it in place of another one */
 };
 
 /* A change of a Job, as watches tell it. */

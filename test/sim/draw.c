@@ -104,8 +104,7 @@ static void ends(int64_t at)
 	if (odds(80))
 		story_add(in(0, at), HAPPEN_KEEP, 0, 0);
 	story_add(at, how[in(0, 5)], 0, 0);
-	if (odds(500))
-		story_add(at + in(SEC(1), SEC(90)), HAPPEN_UNKEEP, 0, 0);
+	story_add(at + in(SEC(1), SEC(90)), HAPPEN_UNKEEP, 0, 0);
 }
 
 static void idles(void)

@@ -60,6 +60,14 @@ int http_sim_requests(void)
 	return request_count;
 }
 
+bool http_sim_streams(void)
+{
+	for (int i = 0; i < EXCHANGES; i++)
+		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].abandoned)
+			return true;
+	return false;
+}
+
 void http_sim_reset(uint64_t seed)
 {
 	for (int i = 0; i < EXCHANGES; i++) {
@@ -517,7 +525,6 @@ int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
 	(void)h;
 	(void)fd;
 	(void)err;
-	promise_on_wait();
 	count_wait();
 	for (;;) {
 		if (process.frozen_until_ms > sim_ms())

@@ -13,28 +13,14 @@
 
 struct life_stats life_stats;
 
-/* A job that is not to end: it is busy, held or suspended, and nobody will change that. */
-static bool stays(void)
-{
-	const struct job *j = our_job();
-
-	if (!job_lives(j))
-		return !j && process.state == PROCESS_RUNS && job_of(cluster.job_name);
-	int64_t cpu = 0;
-	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
-		if (pod_runs(p) && p->whose == OURS)
-			cpu += p->c[0].cpu;
-	return j->suspend || j->hold[0] || cpu > settings.threshold || !settings.check_cpu ||
-	       !may(VERB_LIST, RES_METRICS);
-}
-
 static void audit(int arg)
 {
 	int64_t calm = sim_ms() - story.calm_ms;
 
 	(void)arg;
+	promises_audit();
 	if (calm > 0 && sim_ms() > START_BY &&
-	    (promises_settled() || calm > PATIENCE || (calm > WATCH_IDLY && stays())))
+	    (promises_settled() || calm > PATIENCE || (calm > WATCH_IDLY && job_stays())))
 		process.over = true;
 	else
 		sim_after(AUDIT_MS, audit, 0);
@@ -55,7 +41,6 @@ void life_play(void)
 			sim_step(process.state == PROCESS_WAITS ? process.starts_ms
 								: sim_ms() + SEC(3600));
 	}
-	if (!stays())
-		promises_at_end();
+	promises_at_end();
 	life_stats = (struct life_stats){ sim_ms(), http_sim_requests(), process.starts };
 }

@@ -8,9 +8,13 @@
 #include "process.h"
 #include "story.h"
 
-/* A newcomer takes the names one by one, as soon as each is free. */
+/*
+ * A newcomer takes the names one by one, as soon as each is free. A Service that stays in its way
+ * is taken over (kubectl apply says "unchanged").
+ */
 static struct {
-	bool coming, has_job, has_service, has_cleaner, inherits, service_first;
+	bool    coming, has_job, has_service, has_cleaner, inherits, service_first;
+	int64_t since_ms; /* its Job is there */
 } newcomer;
 
 static int64_t touch_until_ms;
@@ -185,7 +189,7 @@ static void newcomers_service(void)
 
 	if (newcomer.has_service)
 		return;
-	if (s && newcomer.inherits) {
+	if (s && (newcomer.inherits || sim_ms() > newcomer.since_ms + SEC(5))) {
 		s->inherited = newcomer.has_service = true;
 		trace("owner", "the newcomer takes over Service uid %.8s", s->uid);
 	} else if (!s) {
@@ -205,6 +209,7 @@ static void newcomer_comes(int arg)
 		struct job *j = job_create(NEWCOMERS, cluster.job_name, false);
 		j->cpu = 900000000;
 		newcomer.has_job = true;
+		newcomer.since_ms = sim_ms();
 		(void)snprintf(name, sizeof(name), "%s-in", cluster.job_name);
 		queue_declare(NEWCOMERS, name);
 		(void)snprintf(name, sizeof(name), "%s-theirs", cluster.job_name);
@@ -254,7 +259,7 @@ static void service_anew(bool again)
 	if (s && s->whose == OURS)
 		service_delete(s, BY_OWNER);
 	if (again && our_job() && !service_of(cluster.service_name))
-		(void)service_create(OURS, cluster.service_name);
+		service_create(OURS, cluster.service_name)->anew = true;
 }
 
 static void make_cleaner(void)

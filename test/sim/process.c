@@ -153,6 +153,7 @@ void process_signal(int number)
 	trace("node", "signal %d", number);
 	process.signals++;
 	process.signal_news = true;
+	promise_on_signal();
 	(void)!write(signal_pipe[1], &info, sizeof(info));
 }
 
@@ -229,6 +230,7 @@ void process_run(void)
 
 	process.state = PROCESS_RUNS;
 	process.starts++;
+	process.started_ms = sim_ms();
 	process.signals = 0;
 	process.doomed = process.signal_news = false;
 	process.frozen_until_ms = 0;

@@ -11,7 +11,8 @@ enum process_state { PROCESS_NONE, PROCESS_WAITS, PROCESS_RUNS };
 
 struct process {
 	enum process_state state;
-	int64_t            starts_ms; /* PROCESS_WAITS */
+	int64_t            starts_ms;  /* PROCESS_WAITS */
+	int64_t            started_ms; /* PROCESS_RUNS */
 	int64_t            frozen_until_ms;
 	int                restarts, starts;
 	int                signals;     /* that it was sent */

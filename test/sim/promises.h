@@ -13,19 +13,21 @@ struct broken {
 	char    words[300];
 };
 
-#define BROKEN_MAX 8
+#define BROKEN_MAX  8
+#define WINDOWS_MAX 8
 
 struct verdict {
 	struct broken broken[BROKEN_MAX]; /* each kind once */
 	int           count;
-	const char   *windows[8]; /* literals */
+	const char   *windows[WINDOWS_MAX]; /* literals */
 	int           window_count;
 };
 extern struct verdict verdict;
 
 void promises_reset(void);
 void broken(const char *kind, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void window(const char *name);
+void window(const char *name); /* a literal */
+bool has_window(const char *name);
 
 /* ---- What happens ---- */
 
@@ -37,7 +39,6 @@ void promise_on_answer(const struct request *q, const struct answer *a, int64_t 
 void promise_on_told_job(const struct job *j); /* by a watch event */
 void promise_on_accepted_delete(const struct request *q, const struct job *j);
 void promise_on_job_delete(const struct job *j, enum actor actor);
-void promise_on_job_gone(const struct job *j);
 void promise_on_service_delete(const struct service *s, enum actor actor);
 void promise_on_pod_delete(const struct pod *p, int grace_s, enum actor actor);
 struct queue;
@@ -46,10 +47,15 @@ void promise_on_adoption(const struct service *s, const struct request *q);
 void promise_on_event(const struct request *q);
 void promise_on_log(const char *line, size_t n);
 void promise_on_exit(int status);
-void promise_on_wait(void);
+void promise_on_signal(void);
 
-/* At rest: is all as it should be at the end of this life? False: not yet. */
-bool promises_settled(void);
+/* ---- ends.c ---- */
+
+void ends_reset(void);
+void ends_on_answer(const struct request *q, const struct answer *a);
+void promises_audit(void);   /* from time to time */
+bool promises_settled(void); /* the cleaner is gone, and so is all that should be */
+bool job_stays(void);        /* nobody ends it: it is to be watched for ever */
 void promises_at_end(void);
 
 #endif
