@@ -16,12 +16,12 @@
 static struct {
 	int64_t read_ms, metrics_ms; /* the last answers of these; -1 = none in this start */
 	int64_t signal_ms;           /* -1 = none */
-	int     signal_start;
+	int64_t self_gone_ms;        /* our own Job went then; -1 = not */
 } seen;
 
 void ends_reset(void)
 {
-	seen.read_ms = seen.metrics_ms = seen.signal_ms = -1;
+	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.self_gone_ms = -1;
 }
 
 void ends_on_answer(const struct request *q, const struct answer *a)
@@ -30,6 +30,17 @@ void ends_on_answer(const struct request *q, const struct answer *a)
 		seen.read_ms = sim_ms();
 	if (q->resource == RES_METRICS && a->status == 200)
 		seen.metrics_ms = sim_ms();
+}
+
+void ends_on_self_gone(void)
+{
+	seen.self_gone_ms = sim_ms();
+}
+
+/* A Job that is made when nobody waits for it any more. */
+static bool is_too_late(const struct job *j)
+{
+	return j && seen.self_gone_ms >= 0 && j->created_ms > seen.self_gone_ms;
 }
 
 static int64_t calm_for_ms(void)
@@ -80,9 +91,10 @@ static void on_success(void)
 {
 	if (settings.dry_run)
 		return;
-	if (job_lives(our_job()))
+	if (job_lives(our_job()) && !is_too_late(our_job()))
 		broken("exit-beside-live-job", "it ends with 0, and its Job lives");
-	if (newcomer_is_there() && evidence.knows_ours && !evidence.ever_taken)
+	if (newcomer_is_there() && evidence.knows_ours && !evidence.read_gone &&
+	    !evidence.delete_accepted)
 		broken("newcomer-by-event", "it leaves a newcomer that no read has shown");
 	if (evidence.knows_ours && pods_of(our_uid()) && may(VERB_LIST, RES_PODS) &&
 	    may(VERB_DELETE, RES_PODS))
@@ -133,6 +145,28 @@ static bool pods_are_its_business(void)
 	return may(VERB_LIST, RES_PODS) && may(VERB_DELETE, RES_PODS);
 }
 
+/* A word for why the Job is there still. */
+static const char *left_job(const struct job *j)
+{
+	if (!job_lives(j))
+		return j->deleted_ms >= 0 ? "left-deleted-job" : "left-finished-job";
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (p->there && p->dead_node && strcmp(p->job_uid, j->uid) == 0)
+			return "idle-beside-lost-pod";
+	return cluster.resolution_ms > SEC(15) ? "idle-seldom-samples" : "idle-never-noticed";
+}
+
+static bool pods_are_left(void)
+{
+	if (!our_uid()[0] || !pods_of(our_uid()))
+		return false;
+	if (newcomer_is_there() && !evidence.knows_ours) {
+		window("RESTART_BESIDE_NEWCOMER");
+		return false;
+	}
+	return true;
+}
+
 /* What of ours is left, but should not be: a word for the kind, or NULL. */
 static const char *left(void)
 {
@@ -140,13 +174,9 @@ static const char *left(void)
 	const struct job     *self = job_of(cluster.self_name);
 
 	if (our_job())
-		return "left-job";
-	if (our_uid()[0] && pods_of(our_uid()) && pods_are_its_business()) {
-		if (newcomer_is_there() && !evidence.knows_ours)
-			window("RESTART_BESIDE_NEWCOMER");
-		else
-			return "left-pods";
-	}
+		return left_job(our_job());
+	if (pods_are_left())
+		return pods_are_its_business() ? "left-pods" : NULL;
 	if (s && s->whose == OURS && !s->inherited && !newcomer_is_there() &&
 	    !has_window("ANEW_BETWEEN"))
 		return "left-service";
@@ -203,15 +233,20 @@ static void check_watching(void)
 	if (measures && sim_ms() - seen.metrics_ms > settings.interval_ms + SEC(20))
 		broken("not-measured", "no metrics were read for %lld s",
 		       (long long)(sim_ms() - seen.metrics_ms) / 1000);
-	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS &&
+	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS && !s->anew &&
 	    job_lives(our_job()) && !s->owner_count && sim_ms() - s->created_ms > REFUSED_MS)
 		broken("not-adopted", "the Service has no owner");
 }
 
 void promises_at_end(void)
 {
-	const char *what = left();
+	const char       *what = left();
+	const struct job *j = our_job();
 
+	if (is_too_late(j)) {
+		window("LATE_JOB");
+		return;
+	}
 	if (job_stays()) {
 		if (!evidence.cleaner_deleted)
 			check_watching();

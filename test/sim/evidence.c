@@ -139,7 +139,7 @@ static void take_job(const struct tale *t)
 	e.queues_since_read = 0;
 	e.read_absent = t->told == TOLD_NO_JOB;
 	e.read_taken = t->told == TOLD_JOB && t->job.whose == NEWCOMERS;
-	e.ever_taken |= e.read_taken;
+	e.read_gone |= e.knows_ours && (e.read_taken || e.read_absent);
 	if (t->told == TOLD_JOB)
 		evidence_on_told_job(&t->job);
 }

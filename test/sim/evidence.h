@@ -21,7 +21,8 @@ struct evidence {
 	int64_t  read_ms; /* when the last one was made; -1 = none */
 	uint64_t read_rv;
 	bool     read_taken, read_absent; /* that one: by a newcomer; nobody has the name */
-	bool     knows_ours, ever_taken;
+	bool     knows_ours;
+	bool     read_gone; /* a read said that our Job is gone, or its name is another's */
 	int      queues_since_read;
 	/* the last look's pods */
 	int64_t looked_ms; /* when the last list of them was made; -1 = none */

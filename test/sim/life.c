@@ -13,6 +13,12 @@
 
 struct life_stats life_stats;
 
+static void life_ends(void)
+{
+	promises_at_end();
+	process.over = true;
+}
+
 static void audit(int arg)
 {
 	int64_t calm = sim_ms() - story.calm_ms;
@@ -21,7 +27,7 @@ static void audit(int arg)
 	promises_audit();
 	if (calm > 0 && sim_ms() > START_BY &&
 	    (promises_settled() || calm > PATIENCE || (calm > WATCH_IDLY && job_stays())))
-		process.over = true;
+		life_ends();
 	else
 		sim_after(AUDIT_MS, audit, 0);
 }
@@ -41,6 +47,5 @@ void life_play(void)
 			sim_step(process.state == PROCESS_WAITS ? process.starts_ms
 								: sim_ms() + SEC(3600));
 	}
-	promises_at_end();
 	life_stats = (struct life_stats){ sim_ms(), http_sim_requests(), process.starts };
 }

@@ -41,6 +41,8 @@ static void make_queues(int64_t n)
 {
 	char name[200];
 
+	if (!our_job() || !pods_of(our_uid()))
+		return; /* it is the pod that declares them */
 	for (int64_t i = 0; i < n; i++) {
 		if (i == 0)
 			(void)snprintf(name, sizeof(name), "%s-in", cluster.job_name);
@@ -304,7 +306,7 @@ bool owner_does(const struct happening *h)
 {
 	switch (h->what) {
 	case HAPPEN_SERVICE:
-		if (!service_of(cluster.service_name))
+		if ((!our_uid()[0] || our_job()) && !service_of(cluster.service_name))
 			(void)service_create(OURS, cluster.service_name);
 		return true;
 	case HAPPEN_CLEANER: make_cleaner(); return true;

@@ -127,8 +127,10 @@ static void on_finished_delete(const struct job *j)
 
 void promise_on_job_delete(const struct job *j, enum actor actor)
 {
-	if (actor == BY_OWNER && j->cleaners && j->whose == OURS)
-		evidence.cleaner_deleted = true;
+	if (j->cleaners && j->whose == OURS) {
+		evidence.cleaner_deleted |= actor == BY_OWNER;
+		ends_on_self_gone();
+	}
 	if (actor != BY_CLEANER)
 		return;
 	if (j->cleaners)
