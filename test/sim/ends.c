@@ -1,0 +1,285 @@
+/* How the program ends, and how a life does: what is left, and whether what stays is watched. */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker.h"
+#include "evidence.h"
+#include "http_sim.h"
+#include "process.h"
+#include "settings.h"
+#include "story.h"
+
+#define STOP_MS    SEC(27)  /* after SIGTERM: 25 s, and what a machine needs */
+#define REFUSED_MS SEC(330) /* a refusal may be believed for 5 minutes */
+#define REREAD_MS  SEC(75)
+
+static struct {
+	int64_t read_ms, metrics_ms; /* the last answers of these; -1 = none in this start */
+	int64_t signal_ms;           /* -1 = none */
+	int64_t self_gone_ms;        /* our own Job went then; -1 = not */
+} seen;
+
+void ends_reset(void)
+{
+	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.self_gone_ms = -1;
+}
+
+void ends_on_answer(const struct request *q, const struct answer *a)
+{
+	if (a->tale.told == TOLD_JOB || a->tale.told == TOLD_NO_JOB)
+		seen.read_ms = sim_ms();
+	if (q->resource == RES_METRICS && a->status == 200)
+		seen.metrics_ms = sim_ms();
+}
+
+void ends_on_self_gone(void)
+{
+	seen.self_gone_ms = sim_ms();
+}
+
+/* A Job that is made when nobody waits for it any more. */
+static bool is_too_late(const struct job *j)
+{
+	return j && seen.self_gone_ms >= 0 && j->created_ms > seen.self_gone_ms;
+}
+
+static int64_t calm_for_ms(void)
+{
+	return sim_ms() - story.calm_ms;
+}
+
+/* ---- Signals ---- */
+
+static void on_late(int start)
+{
+	if (process.state == PROCESS_RUNS && process.starts == start && !process.doomed &&
+	    process.frozen_until_ms < seen.signal_ms)
+		broken("slow-to-stop", "it runs on 27 s after SIGTERM");
+}
+
+void promise_on_signal(void)
+{
+	if (process.signals > 1)
+		return;
+	seen.signal_ms = sim_ms();
+	sim_after(STOP_MS, on_late, process.starts);
+}
+
+/* A Job that was gone or finished when the signal came, and could be read: that is a teardown. */
+static void on_signalled_exit(void)
+{
+	const struct job *j = our_job();
+	bool              over = our_uid()[0] && (!j || j->end != END_NONE || j->deleted_ms >= 0);
+	int64_t           since = j && j->end != END_NONE ? j->finished_ms : 0;
+
+	if (over && evidence.knows_ours && since + SEC(5) < seen.signal_ms &&
+	    calm_for_ms() > SEC(20) && !settings.completed_grace_ms)
+		broken("signal-while-over", "it is stopped, and its Job is %s",
+		       j ? "finished" : "gone");
+}
+
+/* ---- Exits ---- */
+
+static bool newcomer_is_there(void)
+{
+	const struct job *j = job_of(cluster.job_name);
+
+	return j && j->whose == NEWCOMERS;
+}
+
+static void on_success(void)
+{
+	if (settings.dry_run)
+		return;
+	if (job_lives(our_job()) && !is_too_late(our_job()))
+		broken("exit-beside-live-job", "it ends with 0, and its Job lives");
+	if (newcomer_is_there() && evidence.knows_ours && !evidence.read_gone &&
+	    !evidence.delete_accepted)
+		broken("newcomer-by-event", "it leaves a newcomer that no read has shown");
+	if (evidence.knows_ours && pods_of(our_uid()) && may(VERB_LIST, RES_PODS) &&
+	    may(VERB_DELETE, RES_PODS))
+		broken("exit-beside-pods", "it ends with 0, and pods of its Job run on");
+}
+
+static bool job_pods_or_service_left(void)
+{
+	const struct service *s = service_of(cluster.service_name);
+
+	return our_job() || (our_uid()[0] && pods_of(our_uid())) || (s && s->whose == OURS);
+}
+
+void promise_on_exit(int status)
+{
+	if (status == 143 && process.signals > 0) {
+		on_signalled_exit();
+		return;
+	}
+	if (status == 0)
+		on_success();
+	else if (status != 1)
+		broken("exit-status", "it ends with status %d", status);
+	else if (calm_for_ms() > SEC(120) && !job_pods_or_service_left() && !process.signals)
+		broken("exit-1", "it ends with 1, and nothing but a queue is left");
+}
+
+/* ---- What is left ---- */
+
+static const char *left_queue(void)
+{
+	if (newcomer_is_there() || evidence.broker_final)
+		return NULL; /* nobody can tell whose they are; or our user may not */
+	for (int i = 0; i < broker.count; i++) {
+		const struct queue *q = &broker.queues[i];
+		if (q->whose != OURS || q->stubborn)
+			continue;
+		if (q->by_dying_pod && !may(VERB_LIST, RES_PODS))
+			window("DYING_PODS");
+		else
+			return "left-queue";
+	}
+	return NULL;
+}
+
+static bool pods_are_its_business(void)
+{
+	return may(VERB_LIST, RES_PODS) && may(VERB_DELETE, RES_PODS);
+}
+
+/* A word for why the Job is there still. */
+static const char *left_job(const struct job *j)
+{
+	if (!job_lives(j))
+		return j->deleted_ms >= 0 ? "left-deleted-job" : "left-finished-job";
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (p->there && p->dead_node && strcmp(p->job_uid, j->uid) == 0)
+			return "idle-beside-lost-pod";
+	return cluster.resolution_ms > SEC(15) ? "idle-seldom-samples" : "idle-never-noticed";
+}
+
+static bool pods_are_left(void)
+{
+	if (!our_uid()[0] || !pods_of(our_uid()))
+		return false;
+	if (newcomer_is_there() && !evidence.knows_ours) {
+		window("RESTART_BESIDE_NEWCOMER");
+		return false;
+	}
+	return true;
+}
+
+/* What of ours is left, but should not be: a word for the kind, or NULL. */
+static const char *left(void)
+{
+	const struct service *s = service_of(cluster.service_name);
+	const struct job     *self = job_of(cluster.self_name);
+
+	if (our_job())
+		return left_job(our_job());
+	if (pods_are_left())
+		return pods_are_its_business() ? "left-pods" : NULL;
+	if (s && s->whose == OURS && !s->inherited && !newcomer_is_there() &&
+	    !has_window("ANEW_BETWEEN"))
+		return "left-service";
+	if (self && self->whose == OURS && !newcomer_is_there())
+		return "left-self";
+	return left_queue();
+}
+
+bool promises_settled(void)
+{
+	return process.state == PROCESS_NONE && !left();
+}
+
+/* ---- What stays, and is to be watched ---- */
+
+/* Nobody ends it: busy, held, suspended, or nothing can tell that it is idle. */
+bool job_stays(void)
+{
+	const struct job *j = our_job();
+	int64_t           cpu = 0;
+	bool              waits = false;
+
+	if (newcomer_is_there() && process.state != PROCESS_NONE)
+		return true;
+	if (!job_lives(j))
+		return false;
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++) {
+		if (!pod_counts(p) || p->whose != OURS)
+			continue;
+		cpu += p->c[0].cpu;
+		waits |= p->phase == POD_PENDING || p->c[0].state == CONTAINER_WAITING;
+	}
+	return j->suspend || j->hold[0] || cpu > settings.threshold || !settings.check_cpu ||
+	       waits || !may(VERB_LIST, RES_METRICS);
+}
+
+static void check_watching(void)
+{
+	const struct service *s = service_of(cluster.service_name);
+	bool                  listens = may(VERB_LIST, RES_JOBS) && may(VERB_WATCH, RES_JOBS);
+	bool measures = settings.check_cpu && may(VERB_LIST, RES_METRICS) && job_lives(our_job()) &&
+			!our_job()->suspend && !our_job()->hold[0];
+
+	if (process.state == PROCESS_NONE)
+		broken("not-watched", "the job lives, and nobody watches it");
+	if (process.state != PROCESS_RUNS || sim_ms() - process.started_ms < REFUSED_MS ||
+	    settings.dry_run)
+		return;
+	if (sim_ms() - seen.read_ms > REREAD_MS)
+		broken("not-read", "the Job was not read for %lld s",
+		       (long long)(sim_ms() - seen.read_ms) / 1000);
+	if (listens && !http_sim_streams())
+		broken("not-listening", "there is no watch, and nothing speaks against one");
+	if (measures && sim_ms() - seen.metrics_ms > settings.interval_ms + SEC(20))
+		broken("not-measured", "no metrics were read for %lld s",
+		       (long long)(sim_ms() - seen.metrics_ms) / 1000);
+	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS && !s->anew &&
+	    job_lives(our_job()) && !s->owner_count && sim_ms() - s->created_ms > REFUSED_MS)
+		broken("not-adopted", "the Service has no owner");
+}
+
+void promises_at_end(void)
+{
+	const char       *what = left();
+	const struct job *j = our_job();
+
+	if (is_too_late(j)) {
+		window("LATE_JOB");
+		return;
+	}
+	if (job_stays()) {
+		if (!evidence.cleaner_deleted)
+			check_watching();
+		return;
+	}
+	if (!what || settings.dry_run)
+		return;
+	if (evidence.cleaner_deleted)
+		window("CLEANER_DELETED");
+	else
+		broken(what, "after %lld s of calm%s", (long long)calm_for_ms() / 1000,
+		       process.state == PROCESS_NONE ? ", and no cleaner" : "");
+}
+
+/* ---- While a life goes on, every few seconds ---- */
+
+void promises_audit(void)
+{
+	const struct job     *j = our_job();
+	const struct service *s = service_of(cluster.service_name);
+
+	if (!j || job_lives(j) || calm_for_ms() < REFUSED_MS || process.state != PROCESS_RUNS ||
+	    sim_ms() - process.started_ms < REREAD_MS || settings.dry_run)
+		return;
+	int64_t over_ms = j->deleted_ms >= 0 ? j->deleted_ms : j->finished_ms;
+	if (over_ms < process.started_ms)
+		over_ms = process.started_ms;
+	if (s && s->whose == OURS && !s->inherited && sim_ms() - over_ms > 2 * REREAD_MS)
+		broken("service-held-up", "the Job ended %lld s ago, and the Service is there",
+		       (long long)(sim_ms() - over_ms) / 1000);
+	int64_t grace =
+		j->end == END_COMPLETE ? settings.completed_grace_ms : settings.failed_grace_ms;
+	if (j->deleted_ms < 0 && sim_ms() - over_ms > grace + 2 * REREAD_MS)
+		broken("late", "the Job finished %lld s ago, and is there",
+		       (long long)(sim_ms() - j->finished_ms) / 1000);
+}

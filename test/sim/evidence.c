@@ -1,0 +1,282 @@
+#include "evidence.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker.h"
+#include "process.h"
+#include "settings.h"
+#include "story.h"
+
+struct evidence evidence;
+
+#define e evidence
+
+void evidence_reset(void)
+{
+	memset(&e, 0, sizeof(e));
+	evidence_start();
+}
+
+void evidence_start(void)
+{
+	bool cleaner_deleted = e.cleaner_deleted;
+
+	memset(&e, 0, offsetof(struct evidence, metrics));
+	memset((char *)&e + offsetof(struct evidence, read_ms), 0,
+	       sizeof(e) - offsetof(struct evidence, read_ms));
+	e.cleaner_deleted = cleaner_deleted;
+	e.last_at_ms = e.last_idle_ms = e.read_ms = e.looked_ms = -1;
+	e.metrics.named = 0;
+}
+
+/* ---- Idle readings ---- */
+
+static void start_anew(void)
+{
+	e.count = e.distinct = 0;
+	e.newest_ms = -1;
+}
+
+static int64_t gap_of(const struct tale *t)
+{
+	int64_t longest = t->window_ms > settings.interval_ms ? t->window_ms : settings.interval_ms;
+
+	return 3 * longest + SEC(12); /* what an answer may take is not its fault */
+}
+
+static void take_reading(const struct tale *t)
+{
+	bool gap = e.count && t->at_ms - e.last_idle_ms > e.gap_ms;
+
+	if (t->reading == READ_ACTIVE || t->pods != e.pods || gap)
+		start_anew();
+	e.pods = t->pods;
+	e.metrics = *t;
+	if (t->reading != READ_IDLE) {
+		e.last_at_ms = -1;
+		return;
+	}
+	e.count++;
+	if (!e.distinct || t->oldest_ms > e.newest_ms) {
+		e.distinct++;
+		e.newest_ms = t->oldest_ms;
+	}
+	e.last_at_ms = e.last_idle_ms = t->at_ms;
+	e.gap_ms = gap_of(t);
+}
+
+void evidence_on_told_job(const struct job *j)
+{
+	if (strcmp(j->name, cluster.job_name) != 0)
+		return;
+	if (j->hold[0] || j->suspend) { /* a hold in the past holds no more; so be it */
+		start_anew();
+		e.last_at_ms = -1;
+	}
+	if (j->whose == OURS)
+		e.knows_ours = true;
+}
+
+/* ---- The last look ---- */
+
+static bool named(const struct tale *m, const struct pod *p, const struct container *c)
+{
+	for (int i = 0; i < m->named; i++)
+		if (strcmp(m->has[i].pod_uid, p->uid) == 0 &&
+		    strcmp(m->has[i].container, c->name) == 0)
+			return true;
+	return false;
+}
+
+/* Do the pods bear the last reading out? */
+static bool pods_agree(const struct tale *pods, const struct tale *metrics)
+{
+	int running = 0;
+
+	for (int i = 0; i < pods->pod_count; i++) {
+		const struct pod *p = &pods->pods_seen[i];
+
+		if (p->phase > POD_RUNNING ||
+		    (p->deleted_ms >= 0 && p->deleted_ms + SEC(60) < pods->at_ms))
+			continue;
+		if (p->phase != POD_RUNNING)
+			return false;
+		running++;
+		for (int c = 0; c < p->containers; c++) {
+			if (p->c[c].state == CONTAINER_WAITING)
+				return false;
+			if (p->c[c].state == CONTAINER_RUNNING && !named(metrics, p, &p->c[c]))
+				return false;
+		}
+	}
+	return running > 0;
+}
+
+static bool is_refusal(int status)
+{
+	return status >= 400 && status < 500 && status != 401 && status != 404 && status != 408 &&
+	       status != 409 && status != 410 && status != 429;
+}
+
+static void take_pods(const struct request *q, const struct answer *a)
+{
+	if (a->tale.told == TOLD_PODS) {
+		e.looked_ms = a->tale.at_ms;
+		e.look_good = pods_agree(&a->tale, &e.metrics);
+		e.look_refusals = 0;
+	} else if (q->verb == VERB_LIST && is_refusal(a->status)) {
+		e.look_refusals++;
+	}
+}
+
+/* ---- What arrives ---- */
+
+static void take_job(const struct tale *t)
+{
+	e.read_ms = t->at_ms;
+	e.read_rv = t->told == TOLD_JOB ? t->job.rv : 0;
+	e.queues_since_read = 0;
+	e.read_absent = t->told == TOLD_NO_JOB;
+	e.read_taken = t->told == TOLD_JOB && t->job.whose == NEWCOMERS;
+	e.read_gone |= e.knows_ours && (e.read_taken || e.read_absent);
+	if (t->told == TOLD_JOB)
+		evidence_on_told_job(&t->job);
+}
+
+void evidence_on_answer(const struct request *q, const struct answer *a)
+{
+	const struct tale *t = &a->tale;
+
+	switch (q->resource) {
+	case RES_METRICS:
+		if (t->told == TOLD_METRICS)
+			take_reading(t);
+		else
+			e.last_at_ms = -1;
+		break;
+	case RES_PODS: take_pods(q, a); break;
+	case RES_REVIEWS:
+		if (a->status == 201 && strstr(a->body.p, "\"allowed\":false") &&
+		    strcmp(q->review_resource, "pods") == 0)
+			e.look_refusals = 2;
+		break;
+	case RES_QUEUES:
+		e.broker_final |= a->status == 401 || a->status == 403 ||
+				  (q->verb == VERB_LIST && a->status >= 400 && a->status < 500);
+		break;
+	case RES_JOBS:
+		if (strcmp(q->name, cluster.job_name) != 0)
+			break;
+		if (t->told == TOLD_JOB || t->told == TOLD_NO_JOB)
+			take_job(t);
+		if (q->verb == VERB_DELETE && a->status < 300)
+			e.delete_accepted = true;
+		break;
+	default: break;
+	}
+}
+
+/* A DELETE of the Job rests on what is known when it is sent. */
+void evidence_on_request(const struct request *q)
+{
+	if (q->resource == RES_QUEUES && q->verb == VERB_DELETE)
+		e.queues_since_read++;
+	if (q->verb != VERB_DELETE || strcmp(q->name, cluster.job_name) != 0)
+		return;
+	char rv[24];
+	(void)snprintf(rv, sizeof(rv), "%llu", (unsigned long long)e.read_rv);
+	e.sent_count = e.count;
+	e.sent_distinct = e.distinct;
+	e.sent_age_ms = e.last_at_ms < 0 ? NEVER : sim_ms() - e.last_at_ms;
+	e.sent_looked_ms = e.looked_ms;
+	e.sent_look_good = e.look_good && e.looked_ms >= e.last_at_ms;
+	e.sent_look_left_out = e.look_refusals >= 2;
+	e.sent_read_fresh = e.read_ms >= e.last_at_ms;
+	e.sent_versioned = strcmp(q->version, rv) == 0;
+}
+
+/* ---- May this living Job go? ---- */
+
+static bool may_be_pending(const struct job *j)
+{
+	return settings.pending_ms && !j->ran && !j->suspend &&
+	       sim_ms() - j->created_ms >= settings.pending_ms;
+}
+
+static bool container_has_ended(const struct job *j)
+{
+	const struct pod *only = NULL;
+	int               n = 0;
+
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (p->there && strcmp(p->job_uid, j->uid) == 0) {
+			only = p;
+			n++;
+		}
+	return settings.target_container && n == 1 && only->c[0].state == CONTAINER_ENDED;
+}
+
+static int64_t cpu_now(const struct job *j)
+{
+	int64_t sum = 0;
+
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (pod_runs(p) && strcmp(p->job_uid, j->uid) == 0)
+			sum += p->c[0].cpu + p->c[1].cpu;
+	return sum;
+}
+
+static void check_count(void)
+{
+	if (e.sent_count < settings.max_count)
+		broken("idle-count", "a living Job is deleted on %d idle readings of %d",
+		       e.sent_count, settings.max_count);
+	else if (e.sent_distinct < settings.min_distinct)
+		broken("idle-samples", "a living Job is deleted on %d samples of %d",
+		       e.sent_distinct, settings.min_distinct);
+	else if (e.sent_age_ms == NEVER)
+		broken("idle-last", "a living Job is deleted, and the last reading is not idle");
+	else if (e.sent_age_ms > 2 * settings.interval_ms)
+		broken("idle-fresh", "a living Job is deleted on a reading of %lld ms ago",
+		       (long long)e.sent_age_ms);
+	else if (!e.sent_look_good && !e.sent_look_left_out)
+		broken("idle-pods", "a living Job is deleted without a look at its pods that bears "
+				    "the reading out");
+}
+
+void evidence_on_idle_delete(const struct job *j)
+{
+	if (strcmp(j->hold, "true") == 0)
+		broken("held", "a held Job is deleted");
+	if (!e.sent_versioned)
+		broken("idle-version",
+		       "a living Job is deleted, whatever came since the last look");
+	else if (!e.sent_read_fresh)
+		broken("idle-look", "a living Job is deleted without a last look at it");
+	if (container_has_ended(j) || may_be_pending(j))
+		return;
+	bool idle = e.sent_count >= settings.max_count;
+	if (!idle && settings.pending_ms && j->ran)
+		broken("pending-of-one-that-ran", "a Job that has run is deleted as pending");
+	else
+		check_count();
+	if (idle && cpu_now(j) > settings.threshold)
+		window("BUSY_AT_ALL");
+}
+
+/* ---- Windows ---- */
+
+/* A newcomer that makes its Service before its Job; nobody can tell whose it is. */
+bool evidence_service_first(const struct service *s)
+{
+	const struct job *j = job_of(cluster.job_name);
+
+	return !j || j->created_ms >= s->created_ms;
+}
+
+/* It came between our look at the Job's name and the DELETE of the queue, which is of that page. */
+bool evidence_queue_window(const struct queue *q)
+{
+	return q->declared_ms >= e.read_ms && e.queues_since_read <= 101;
+}

@@ -1,0 +1,57 @@
+/*
+ * evidence.h - what this start of the program was told, as far as its promises depend on it: the
+ * idle readings as the contract counts them, the last looks, who has the Job's name. The answers'
+ * meaning comes from the cluster (struct tale), not from the program.
+ */
+#ifndef SIM_EVIDENCE_H
+#define SIM_EVIDENCE_H
+
+#include "promises.h"
+
+struct evidence {
+	/* idle readings */
+	int         count, distinct;
+	int64_t     last_at_ms; /* when the last idle answer was made; -1 = the last was not idle */
+	int64_t     last_idle_ms; /* of any idle answer; -1 = none */
+	int64_t     gap_ms;       /* longer than this without one, and the count is over */
+	int64_t     newest_ms;    /* sample */
+	uint64_t    pods;         /* the set of pods that it is about */
+	struct tale metrics;      /* the last answer that was a reading */
+	/* reads of the Job */
+	int64_t  read_ms; /* when the last one was made; -1 = none */
+	uint64_t read_rv;
+	bool     read_taken, read_absent; /* that one: by a newcomer; nobody has the name */
+	bool     knows_ours;
+	bool     read_gone; /* a read said that our Job is gone, or its name is another's */
+	int      queues_since_read;
+	/* the last look's pods */
+	int64_t looked_ms; /* when the last list of them was made; -1 = none */
+	bool    look_good;
+	int     look_refusals; /* in a row; a review that denies counts as two */
+	bool    delete_accepted;
+	bool    broker_final;
+	/* of all starts in this life */
+	bool     cleaner_deleted; /* a person took our own Job away */
+	uint64_t delete_rv;       /* what the last DELETE of the Job, when it was sent, rested on */
+	int      sent_count, sent_distinct;
+	int64_t  sent_age_ms, sent_looked_ms;
+	bool     sent_look_good, sent_look_left_out, sent_read_fresh, sent_versioned;
+};
+extern struct evidence evidence;
+
+void evidence_reset(void);
+void evidence_start(void);
+void evidence_on_request(const struct request *q);
+void evidence_on_answer(const struct request *q, const struct answer *a);
+void evidence_on_told_job(const struct job *j);
+void evidence_on_idle_delete(const struct job *j); /* of a Job that lives: is it allowed? */
+bool evidence_service_first(const struct service *s);
+bool evidence_queue_window(const struct queue *q);
+
+/* ---- pace.c: the form of requests, and how often they come ---- */
+
+void pace_reset(void);
+void pace_start(void);
+void pace_on_answer(const struct request *q, const struct answer *a);
+
+#endif

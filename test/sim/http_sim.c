@@ -1,0 +1,558 @@
+/* http.h on virtual time: requests travel to the simulated servers, answers and bytes travel back.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../http.h"
+#include "api.h"
+#include "faults.h"
+#include "http_sim.h"
+#include "process.h"
+#include "promises.h"
+#include "story.h"
+#include "watch.h"
+
+#define EXCHANGES      64
+#define IDLE_WAITS_MAX 2000 /* waits in a row in which no time passes */
+#define TOLD_MAX       64
+
+enum stage { STAGE_FREE, STAGE_QUEUED, STAGE_SENT, STAGE_STREAMS, STAGE_DONE };
+
+struct http {
+	int unused;
+};
+
+struct http_exchange {
+	enum stage           stage;
+	bool                 abandoned; /* by the program; the server may still do it */
+	int                  generation;
+	int                  nth;
+	struct request       q;
+	struct fate          fate;
+	struct answer        answer;
+	http_data_fn        *on_data;
+	void                *arg;
+	int64_t              sent_ms;
+	int64_t              deadline_ms; /* monotonic */
+	struct http_response response;
+	/* a watch */
+	uint64_t    told_rv;
+	struct text out;            /* not yet delivered */
+	size_t      out_at;         /* delivered up to here */
+	uint64_t    told[TOLD_MAX]; /* places of changes whose lines are in @out */
+	int         told_count;
+	CURLcode    end; /* when @out is delivered: CURLE_AGAIN = goes on */
+	bool        ending;
+};
+
+static struct http_exchange exchanges[EXCHANGES];
+static int                  generation;
+static bool                 delivered;
+static int                  idle_waits;
+static int64_t              last_wait_ms;
+static struct rng           rng_bytes;
+static int                  request_count;
+
+int http_sim_requests(void)
+{
+	return request_count;
+}
+
+bool http_sim_streams(void)
+{
+	for (int i = 0; i < EXCHANGES; i++)
+		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].abandoned)
+			return true;
+	return false;
+}
+
+void http_sim_reset(uint64_t seed)
+{
+	for (int i = 0; i < EXCHANGES; i++) {
+		buf_fini(&exchanges[i].response.body);
+		exchanges[i].stage = STAGE_FREE;
+	}
+	rng_bytes = rng_of(seed, 4);
+	request_count = 0;
+	idle_waits = 0;
+	delivered = false;
+}
+
+/* The program is gone, and its connections with it; what is on its way still arrives. */
+void http_sim_abandon(void)
+{
+	for (int i = 0; i < EXCHANGES; i++)
+		if (exchanges[i].stage != STAGE_FREE)
+			http_end(NULL, &exchanges[i]);
+}
+
+static int tag(const struct http_exchange *x)
+{
+	return (int)(x - exchanges) | x->generation << 8;
+}
+
+static struct http_exchange *tagged(int arg)
+{
+	struct http_exchange *x = &exchanges[arg & 0xff];
+
+	return x->stage != STAGE_FREE && x->generation == arg >> 8 ? x : NULL;
+}
+
+struct http *http_new(const char *user_agent, struct err *err)
+{
+	(void)user_agent;
+	struct http *h = calloc(1, sizeof(*h));
+	if (!h)
+		err_set(err, ENOMEM, "out of memory");
+	return h;
+}
+
+void http_free(struct http *h)
+{
+	free(h);
+}
+
+/* ---- Connections ---- */
+
+static void send_now(struct http_exchange *x);
+
+static int connections(const struct http_exchange *like)
+{
+	int n = 0;
+
+	for (int i = 0; i < EXCHANGES; i++)
+		n += (exchanges[i].stage == STAGE_SENT || exchanges[i].stage == STAGE_STREAMS) &&
+		     !exchanges[i].abandoned &&
+		     (exchanges[i].q.resource == RES_QUEUES) == (like->q.resource == RES_QUEUES);
+	return n;
+}
+
+static void send_queued(void)
+{
+	for (int i = 0; i < EXCHANGES; i++)
+		if (exchanges[i].stage == STAGE_QUEUED &&
+		    connections(&exchanges[i]) < HTTP_HOST_CONNECTIONS)
+			send_now(&exchanges[i]);
+}
+
+/* ---- Answers ---- */
+
+static void done(struct http_exchange *x, CURLcode transport, const char *detail)
+{
+	struct http_response *r = &x->response;
+
+	x->stage = STAGE_DONE;
+	r->transport = transport;
+	(void)snprintf(r->detail, sizeof(r->detail), "%s", detail);
+	delivered = true;
+	if (transport)
+		trace("answer", "%d: %s", x->nth, detail);
+	send_queued();
+}
+
+static void fill(struct http_exchange *x, size_t cut_to)
+{
+	struct http_response *r = &x->response;
+	struct answer        *a = &x->answer;
+	size_t                n = a->body.n < cut_to ? a->body.n : cut_to;
+
+	r->status = a->status;
+	r->retry_after_ms = a->retry_after_s * INT64_C(1000);
+	r->date_ms = (SIM_EPOCH_MS + sim_ms()) / 1000 * 1000;
+	if (n > r->body.max) {
+		done(x, CURLE_WRITE_ERROR, "the body is too large");
+		return;
+	}
+	if (n && buf_append(&r->body, a->body.p, n) < 0)
+		sim_fatal("out of memory");
+}
+
+static void on_reply(int arg)
+{
+	struct http_exchange *x = tagged(arg);
+
+	if (!x)
+		return;
+	if (x->abandoned) {
+		x->stage = STAGE_FREE;
+		return;
+	}
+	if (x->stage != STAGE_SENT)
+		return;
+	if (x->fate.fault == FAULT_LOST_BEFORE || x->fate.fault == FAULT_LOST_AFTER) {
+		done(x, CURLE_RECV_ERROR, "Recv failure: Connection reset by peer");
+		return;
+	}
+	bool cut = x->fate.fault == FAULT_CUT || x->fate.fault == FAULT_CUT_CLEAN;
+	fill(x, cut ? x->answer.body.n / 2 : SIZE_MAX);
+	if (x->stage == STAGE_DONE)
+		return;
+	trace("answer", "%d: %d%s %.*s", x->nth, x->answer.status, cut ? ", cut" : "",
+	      x->answer.status >= 300 ? (int)x->answer.body.n : 0,
+	      x->answer.body.p ? x->answer.body.p : "");
+	if (x->fate.fault == FAULT_CUT) {
+		done(x, CURLE_PARTIAL_FILE, "transfer closed with outstanding read data remaining");
+		return;
+	}
+	if (!cut)
+		promise_on_answer(&x->q, &x->answer, x->sent_ms);
+	done(x, CURLE_OK, "");
+}
+
+static void on_timeout(int arg)
+{
+	struct http_exchange *x = tagged(arg);
+
+	if (!x || x->stage == STAGE_DONE || x->abandoned)
+		return;
+	if (clock_monotonic_ms() < x->deadline_ms) { /* the node slept meanwhile */
+		sim_at(clock_true_ms(x->deadline_ms), on_timeout, arg);
+		return;
+	}
+	bool pending = x->stage == STAGE_SENT;
+	done(x, CURLE_OPERATION_TIMEDOUT, "Operation timed out");
+	if (pending) { /* a ghost goes on, which the server may still serve */
+		struct http_exchange *ghost = http_sim_free();
+		int                   g = ghost->generation;
+		ghost->q = x->q;
+		ghost->fate = x->fate;
+		ghost->nth = x->nth;
+		ghost->generation = g;
+		ghost->stage = x->answer.status ? STAGE_FREE : STAGE_SENT;
+		ghost->abandoned = true;
+		if (x->fate.fault == FAULT_LATE)
+			sim_at(x->sent_ms + x->fate.arrives_ms, http_sim_on_arrival, tag(ghost));
+		else
+			ghost->stage = STAGE_FREE;
+	}
+}
+
+/* ---- Watches ---- */
+
+static void put_change(struct http_exchange *x, const struct change *c, uint64_t place)
+{
+	text_printf(&x->out, "{\"type\":\"%s\",\"object\":", c->type);
+	job_json(&x->out, &c->job, false);
+	text_add(&x->out, "}\n");
+	x->told_rv = c->rv;
+	if (x->told_count < TOLD_MAX)
+		x->told[x->told_count++] = place;
+}
+
+static void put_expired(struct http_exchange *x)
+{
+	text_printf(&x->out,
+		    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\","
+		    "\"metadata\":{},\"status\":\"Failure\",\"message\":\"too old resource "
+		    "version: %llu (%llu)\",\"reason\":\"Expired\",\"code\":410}}\n",
+		    (unsigned long long)x->told_rv, (unsigned long long)cluster.rv);
+}
+
+static void end_stream(struct http_exchange *x, CURLcode how)
+{
+	x->ending = true;
+	x->end = how;
+}
+
+/* Brings the stream up to what happened @late_ms ago. */
+static void on_pump(int arg)
+{
+	struct http_exchange *x = tagged(arg);
+
+	if (!x || x->stage != STAGE_STREAMS || x->abandoned || x->ending || watch_weather.silent)
+		return;
+	uint64_t first = cluster.change_count > CHANGES ? cluster.change_count - CHANGES : 0;
+	for (uint64_t i = first; i < cluster.change_count; i++) {
+		const struct change *c = &cluster.changes[i % CHANGES];
+		if (c->rv > x->told_rv && strcmp(c->job.name, x->q.name) == 0 &&
+		    c->at_ms + watch_weather.late_ms <= sim_ms())
+			put_change(x, c, i);
+	}
+}
+
+void watch_tell(void)
+{
+	for (int i = 0; i < EXCHANGES; i++) {
+		struct http_exchange *x = &exchanges[i];
+		if (x->stage == STAGE_STREAMS && !x->abandoned)
+			sim_after(delay(1, 30) + watch_weather.late_ms, on_pump, tag(x));
+	}
+}
+
+static void end_streams(CURLcode how)
+{
+	for (int i = 0; i < EXCHANGES; i++)
+		if (exchanges[i].stage == STAGE_STREAMS)
+			end_stream(&exchanges[i], how);
+}
+
+void watch_cut(void)
+{
+	end_streams(CURLE_RECV_ERROR);
+}
+
+void watch_end(void)
+{
+	end_streams(CURLE_OK);
+}
+
+static void on_watch_over(int arg)
+{
+	struct http_exchange *x = tagged(arg);
+
+	if (x && x->stage == STAGE_STREAMS && !x->ending)
+		end_stream(x, CURLE_OK);
+}
+
+static void on_bookmark(int arg)
+{
+	struct http_exchange *x = tagged(arg);
+
+	if (!x || x->stage != STAGE_STREAMS || x->ending)
+		return;
+	if (!watch_weather.silent && !watch_weather.late_ms) {
+		on_pump(arg);
+		text_printf(&x->out,
+			    "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Job\",\"apiVersion\":"
+			    "\"batch/v1\",\"metadata\":{\"resourceVersion\":\"%llu\","
+			    "\"creationTimestamp\":null},\"spec\":{\"template\":{\"metadata\":"
+			    "{\"creationTimestamp\":null},\"spec\":{\"containers\":null}}},"
+			    "\"status\":{}}}\n",
+			    (unsigned long long)cluster.rv);
+		x->told_rv = cluster.rv;
+	}
+	sim_after(delay(55000, 65000), on_bookmark, arg);
+}
+
+static void open_stream(struct http_exchange *x)
+{
+	x->stage = STAGE_STREAMS;
+	x->response.status = 200;
+	x->told_rv = x->q.rv;
+	trace("answer", "%d: 200, the stream is open", x->nth);
+	if (x->q.rv < cluster.compacted_rv) {
+		put_expired(x);
+		end_stream(x, CURLE_OK);
+		return;
+	}
+	sim_after(SEC(x->q.timeout_s), on_watch_over, tag(x));
+	sim_after(delay(55000, 65000), on_bookmark, tag(x));
+	sim_after(watch_weather.late_ms, on_pump, tag(x));
+}
+
+/* ---- Travelling there ---- */
+
+void http_sim_on_arrival(int arg)
+{
+	struct http_exchange *x = tagged(arg);
+
+	if (!x || x->stage != STAGE_SENT)
+		return;
+	enum fault f = x->fate.fault;
+	if (f == FAULT_HUNG)
+		return; /* it arrives nowhere */
+	if (f == FAULT_LOST_BEFORE) {
+		on_reply(arg);
+		return;
+	}
+	x->answer.retry_after_s = 0;
+	x->answer.tale.forbidden = false;
+	if (!fault_answer(f, &x->q, &x->answer)) {
+		api_answer(&x->q, &x->answer);
+		if (f == FAULT_TWICE)
+			api_answer(&x->q, &x->answer);
+		if (x->q.verb == VERB_WATCH && x->answer.status == 200) {
+			if (x->abandoned)
+				x->stage = STAGE_FREE;
+			else
+				open_stream(x);
+			return;
+		}
+	}
+	if (f == FAULT_HUNG_AFTER)
+		return;
+	if (f == FAULT_KILLED_AFTER)
+		process.doomed = true;
+	sim_after(x->fate.answer_ms, on_reply, arg);
+}
+
+static void on_refused(int arg)
+{
+	struct http_exchange *x = tagged(arg);
+
+	if (x && x->stage == STAGE_SENT && !x->abandoned)
+		done(x, CURLE_COULDNT_CONNECT, "Failed to connect: Connection refused");
+}
+
+static void send_now(struct http_exchange *x)
+{
+	x->stage = STAGE_SENT;
+	x->sent_ms = sim_ms();
+	x->fate = fate_draw(&x->q, x->nth);
+	if (x->fate.fault == FAULT_REFUSED)
+		sim_after(1, on_refused, tag(x));
+	else
+		sim_after(x->fate.arrives_ms, http_sim_on_arrival, tag(x));
+	if (x->fate.fault == FAULT_KILLED_BEFORE)
+		process.doomed = true;
+	else if (x->fate.fault == FAULT_TERMED)
+		process_signal(15);
+	else if (x->fate.fault == FAULT_FROZEN)
+		process.frozen_until_ms = sim_ms() + delay(SEC(30), SEC(300));
+}
+
+struct http_exchange *http_sim_free(void)
+{
+	for (int i = 0; i < EXCHANGES; i++) {
+		struct http_exchange *x = &exchanges[i];
+		if (x->stage != STAGE_FREE)
+			continue;
+		x->generation = generation++ & 0xffff;
+		x->abandoned = x->ending = false;
+		x->answer.status = 0;
+		x->told_count = 0;
+		x->out_at = 0;
+		x->end = CURLE_AGAIN;
+		text_reset(&x->out);
+		return x;
+	}
+	sim_fatal("more than %d exchanges", EXCHANGES);
+}
+
+struct http_exchange *http_start(struct http *h, const struct http_request *q, struct err *err)
+{
+	struct http_exchange *x = http_sim_free();
+	const char           *why;
+
+	(void)h;
+	if (!request_parse(q->method, q->url, q->body, &x->q, &why)) {
+		promise_on_malformed(q->method, q->url, why);
+		err_set(err, EIO, "%s", why);
+		return NULL;
+	}
+	x->nth = ++request_count;
+	trace("request", "%d: %s %s %s", x->nth, q->method, q->url + 20, q->body ? q->body : "");
+	promise_on_request(&x->q, q->bearer, q->url, q->body, q->content_type);
+	x->on_data = q->on_data;
+	x->arg = q->arg;
+	x->response =
+		(struct http_response){ .body.max = q->max_body ? q->max_body : HTTP_MAX_BODY_BYTES,
+					.date_ms = -1 };
+	x->deadline_ms = clock_monotonic_ms() + (q->total_ms ? q->total_ms : HTTP_ANSWER_MS);
+	x->stage = STAGE_QUEUED;
+	sim_at(clock_true_ms(x->deadline_ms), on_timeout, tag(x));
+	send_queued();
+	return x;
+}
+
+const struct http_response *http_response(const struct http_exchange *x)
+{
+	return x->stage == STAGE_DONE ? &x->response : NULL;
+}
+
+struct buf http_take_body(struct http_exchange *x)
+{
+	struct buf body = x->response.body;
+
+	x->response.body = (struct buf){ .max = body.max };
+	return body;
+}
+
+void http_end(struct http *h, struct http_exchange *x)
+{
+	(void)h;
+	if (!x)
+		return;
+	buf_fini(&x->response.body);
+	if (x->stage == STAGE_SENT && x->fate.fault != FAULT_HUNG &&
+	    x->fate.fault != FAULT_HUNG_AFTER && x->fate.fault != FAULT_REFUSED)
+		x->abandoned = true; /* what was sent may still be done */
+	else
+		x->stage = STAGE_FREE;
+	send_queued();
+}
+
+/* ---- Waiting ---- */
+
+/* The bytes of a watch, split anywhere. */
+static void deliver_bytes(struct http_exchange *x)
+{
+	while (x->out_at < x->out.n) {
+		size_t left = x->out.n - x->out_at;
+		size_t n = rng_permille(&rng_bytes, 300)
+				   ? (size_t)rng_in(&rng_bytes, 1, (int64_t)left)
+				   : left;
+		int    r = x->on_data(x->arg, x->out.p + x->out_at, n);
+		x->out_at += n;
+		delivered = true;
+		if (r < 0) {
+			done(x, CURLE_WRITE_ERROR, "Failed writing received data");
+			return;
+		}
+	}
+	for (int i = 0; i < x->told_count; i++)
+		promise_on_told_job(&cluster.changes[x->told[i] % CHANGES].job);
+	x->told_count = 0;
+	x->out_at = 0;
+	text_reset(&x->out);
+	if (x->ending)
+		done(x, x->end, x->end == CURLE_OK ? "" : "Recv failure: Connection reset by peer");
+}
+
+static void deliver(void)
+{
+	for (int i = 0; i < EXCHANGES; i++) {
+		struct http_exchange *x = &exchanges[i];
+		if (x->stage == STAGE_STREAMS && !x->abandoned && (x->out.n || x->ending))
+			deliver_bytes(x);
+	}
+}
+
+static void count_wait(void)
+{
+	idle_waits = sim_ms() == last_wait_ms ? idle_waits + 1 : 0;
+	last_wait_ms = sim_ms();
+	if (idle_waits == IDLE_WAITS_MAX) {
+		broken("hot-loop", "%d waits in which no time passed", IDLE_WAITS_MAX);
+		process_leave();
+	}
+}
+
+int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
+{
+	(void)h;
+	(void)fd;
+	(void)err;
+	count_wait();
+	for (;;) {
+		if (process.frozen_until_ms > sim_ms())
+			sim_run_until(process.frozen_until_ms);
+		if (process.doomed || process.over)
+			process_leave();
+		deliver();
+		if (delivered || process.signal_news || clock_monotonic_ms() >= until_ms)
+			break;
+		int64_t most = sim_ms() + HTTP_SIM_WAIT_MAX_MS, until = clock_true_ms(until_ms);
+		sim_step(until < most ? until : most);
+	}
+	delivered = process.signal_news = false;
+	return 0;
+}
+
+int http_escape(struct buf *b, const char *s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+		char          out[3] = { '%', hex[c >> 4], hex[c & 15] };
+		bool          plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			     (c >= '0' && c <= '9') || strchr("-._~", c);
+		int r = plain ? buf_append(b, s, 1) : buf_append(b, out, 3);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

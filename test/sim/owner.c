@@ -1,0 +1,334 @@
+/* The people around a job: who starts it, uses it, holds it, ends it, and starts the next one. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker.h"
+#include "cluster.h"
+#include "process.h"
+#include "story.h"
+
+/*
+ * A newcomer takes the names one by one, as soon as each is free. A Service that stays in its way
+ * is taken over (kubectl apply says "unchanged").
+ */
+static struct {
+	bool    coming, has_job, has_service, has_cleaner, inherits, service_first;
+	int64_t since_ms; /* its Job is there */
+} newcomer;
+
+static int64_t touch_until_ms;
+
+void owner_reset(void)
+{
+	newcomer.coming = newcomer.has_job = newcomer.has_service = newcomer.has_cleaner = false;
+	newcomer.inherits = newcomer.service_first = false;
+	touch_until_ms = 0;
+}
+
+/* ---- The job ---- */
+
+static void make_job(void)
+{
+	if (our_uid()[0] || job_of(cluster.job_name))
+		return; /* a newcomer was faster */
+	struct job *j = job_create(OURS, cluster.job_name, false);
+	j->parallelism = story.parallelism;
+	j->cpu = story.cpu;
+}
+
+static void make_queues(int64_t n)
+{
+	char name[200];
+
+	if (!our_job() || !pods_of(our_uid()))
+		return; /* it is the pod that declares them */
+	for (int64_t i = 0; i < n; i++) {
+		if (i == 0)
+			(void)snprintf(name, sizeof(name), "%s-in", cluster.job_name);
+		else
+			(void)snprintf(name, sizeof(name), "%s-%03lld", cluster.job_name,
+				       (long long)i);
+		queue_declare(OURS, name);
+	}
+}
+
+/* On the first container of each pod; other pods of the job stay as they are. */
+static void set_cpu(int64_t nanocores)
+{
+	struct job *j = our_job();
+
+	if (j)
+		j->cpu = nanocores;
+	for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (pod_counts(p) && p->whose == OURS)
+			container_cpu(&p->c[0], nanocores);
+}
+
+static void hold(const char *value)
+{
+	struct job *j = our_job();
+
+	if (!j || j->deleted_ms >= 0)
+		return;
+	(void)snprintf(j->hold, sizeof(j->hold), "%s", value);
+	trace("owner", "hold '%s'", value);
+	job_changed(j, "MODIFIED");
+}
+
+static void hold_until(int64_t ms)
+{
+	char      value[40];
+	time_t    t = (time_t)((SIM_EPOCH_MS + sim_ms() + ms) / 1000);
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) && strftime(value, sizeof(value), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+		hold(value);
+}
+
+static void suspend(bool yes)
+{
+	struct job *j = our_job();
+
+	if (!job_lives(j) || j->suspend == yes)
+		return;
+	j->resumed |= j->suspend && !yes;
+	j->suspend = yes;
+	trace("owner", yes ? "suspends the job" : "resumes the job");
+	job_changed(j, "MODIFIED");
+}
+
+static void finish(enum job_end how)
+{
+	struct job *j = our_job();
+
+	if (!job_lives(j) || j->suspend)
+		return;
+	j->wanted = how;
+	for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (pod_counts(p) && strcmp(p->job_uid, j->uid) == 0)
+			pod_exits(p, how == END_COMPLETE);
+	controllers_wake();
+}
+
+static void delete_it(enum policy policy)
+{
+	struct job *j = our_job();
+
+	if (!j)
+		return;
+	trace("owner", "deletes the job");
+	job_delete(j, policy, BY_OWNER);
+}
+
+static void keep(bool yes)
+{
+	struct job *j = our_job();
+
+	if (!j)
+		return;
+	if (yes && j->deleted_ms < 0)
+		j->finalizers |= FINALIZER_CUSTOM;
+	else if (!yes)
+		j->finalizers &= ~(unsigned)FINALIZER_CUSTOM;
+	if (!yes && j->deleted_ms >= 0 && !j->finalizers)
+		job_delete(j, BACKGROUND, BY_OWNER);
+	else
+		job_changed(j, "MODIFIED");
+}
+
+static void touch(int arg)
+{
+	struct job *j = our_job();
+
+	(void)arg;
+	if (j && j->deleted_ms < 0)
+		job_changed(j, "MODIFIED");
+	if (sim_ms() < touch_until_ms)
+		sim_after(150, touch, 0);
+}
+
+/* ---- Its pods ---- */
+
+static void on_pod(enum happen what)
+{
+	for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++) {
+		if (!p->there || p->whose != OURS || p->deleted_ms >= 0)
+			continue;
+		switch (what) {
+		case HAPPEN_POD_REPLACED: pod_delete(p, -1, BY_OWNER); return;
+		case HAPPEN_POD_LOST:
+			p->dead_node = true;
+			pod_delete(p, -1, BY_OWNER);
+			return;
+		case HAPPEN_POD_CRASHES:
+			p->c[0].state = CONTAINER_WAITING;
+			p->c[0].reason = "CrashLoopBackOff";
+			container_cpu(&p->c[0], 0);
+			p->c[0].restarts++;
+			break;
+		case HAPPEN_POD_HEALS:
+			p->c[0].state = CONTAINER_RUNNING;
+			container_cpu(&p->c[0], story.cpu);
+			break;
+		case HAPPEN_POD_STUCK: p->stuck = true; break;
+		case HAPPEN_POD_UNREADY: p->unready = true; break;
+		case HAPPEN_CONTAINER_ENDS:
+			p->c[0].state = CONTAINER_ENDED;
+			container_cpu(&p->c[0], 0);
+			break;
+		default: return;
+		}
+		pod_changed(p);
+	}
+}
+
+/* ---- Those who come after, and beside ---- */
+
+static void newcomers_service(void)
+{
+	struct service *s = service_of(cluster.service_name);
+
+	if (newcomer.has_service)
+		return;
+	if (s && (newcomer.inherits || sim_ms() > newcomer.since_ms + SEC(5))) {
+		s->inherited = newcomer.has_service = true;
+		trace("owner", "the newcomer takes over Service uid %.8s", s->uid);
+	} else if (!s) {
+		(void)service_create(NEWCOMERS, cluster.service_name);
+		newcomer.has_service = true;
+	}
+}
+
+static void newcomer_comes(int arg)
+{
+	char name[200];
+
+	(void)arg;
+	if (newcomer.service_first && our_uid()[0] && !our_job())
+		newcomers_service();
+	if (!newcomer.has_job && our_uid()[0] && !job_of(cluster.job_name)) {
+		struct job *j = job_create(NEWCOMERS, cluster.job_name, false);
+		j->cpu = 900000000;
+		newcomer.has_job = true;
+		newcomer.since_ms = sim_ms();
+		(void)snprintf(name, sizeof(name), "%s-in", cluster.job_name);
+		queue_declare(NEWCOMERS, name);
+		(void)snprintf(name, sizeof(name), "%s-theirs", cluster.job_name);
+		queue_declare(NEWCOMERS, name);
+	} else if (newcomer.has_job) {
+		newcomers_service();
+		if (!newcomer.has_cleaner && !job_of(cluster.self_name)) {
+			(void)job_create(NEWCOMERS, cluster.self_name, true);
+			newcomer.has_cleaner = true;
+		}
+	}
+	if (!newcomer.has_job || !newcomer.has_service || !newcomer.has_cleaner)
+		sim_after(newcomer.has_job ? delay(5, 400) : delay(50, 300), newcomer_comes, 0);
+}
+
+static void neighbour_comes(void)
+{
+	char name[200];
+
+	(void)snprintf(name, sizeof(name), "%s-70788", cluster.job_name);
+	if (job_of(name))
+		return;
+	struct job *j = job_create(NEIGHBOURS, name, false);
+	j->cpu = 700000000;
+	(void)snprintf(name, sizeof(name), "%s-70788-in", cluster.job_name);
+	queue_declare(NEIGHBOURS, name);
+	(void)snprintf(name, sizeof(name), "%s-70788", cluster.service_name);
+	(void)service_create(NEIGHBOURS, name);
+}
+
+static void newcomer_starts(const struct happening *h)
+{
+	if (newcomer.coming)
+		return;
+	newcomer.coming = true;
+	newcomer.inherits = h->what == HAPPEN_NEWCOMER_INHERITS;
+	newcomer.service_first = h->what == HAPPEN_NEWCOMER_SERVICE_FIRST;
+	newcomer_comes(0);
+}
+
+/* ---- The Service, the cleaner's own Job ---- */
+
+static void service_anew(bool again)
+{
+	struct service *s = service_of(cluster.service_name);
+
+	if (s && s->whose == OURS)
+		service_delete(s, BY_OWNER);
+	if (again && our_job() && !service_of(cluster.service_name))
+		service_create(OURS, cluster.service_name)->anew = true;
+}
+
+static void make_cleaner(void)
+{
+	if (job_of(cluster.self_name))
+		return;
+	(void)job_create(OURS, cluster.self_name, true);
+}
+
+static void delete_cleaner(void)
+{
+	struct job *self = job_of(cluster.self_name);
+
+	if (self && self->whose == OURS)
+		job_delete(self, BACKGROUND, BY_OWNER);
+}
+
+static bool job_does(const struct happening *h)
+{
+	switch (h->what) {
+	case HAPPEN_JOB: make_job(); return true;
+	case HAPPEN_CPU: set_cpu(h->arg); return true;
+	case HAPPEN_HOLD: hold(h->arg ? "maybe" : "true"); return true;
+	case HAPPEN_HOLD_UNTIL: hold_until(h->arg); return true;
+	case HAPPEN_UNHOLD: hold(""); return true;
+	case HAPPEN_SUSPEND: suspend(true); return true;
+	case HAPPEN_RESUME: suspend(false); return true;
+	case HAPPEN_COMPLETE: finish(END_COMPLETE); return true;
+	case HAPPEN_FAIL: finish(END_FAILED); return true;
+	case HAPPEN_DELETE: delete_it(BACKGROUND); return true;
+	case HAPPEN_DELETE_FOREGROUND: delete_it(FOREGROUND); return true;
+	case HAPPEN_DELETE_ORPHAN: delete_it(ORPHAN); return true;
+	case HAPPEN_KEEP: keep(true); return true;
+	case HAPPEN_UNKEEP: keep(false); return true;
+	case HAPPEN_TOUCH_OFTEN: touch_until_ms = sim_ms() + h->for_ms; /* fall through */
+	case HAPPEN_TOUCH: touch(0); return true;
+	default: return false;
+	}
+}
+
+bool owner_does(const struct happening *h)
+{
+	switch (h->what) {
+	case HAPPEN_SERVICE:
+		if ((!our_uid()[0] || our_job()) && !service_of(cluster.service_name))
+			(void)service_create(OURS, cluster.service_name);
+		return true;
+	case HAPPEN_CLEANER: make_cleaner(); return true;
+	case HAPPEN_QUEUES: make_queues(h->arg); return true;
+	case HAPPEN_SERVICE_ANEW: service_anew(true); return true;
+	case HAPPEN_SERVICE_GONE: service_anew(false); return true;
+	case HAPPEN_CLEANER_DELETED: delete_cleaner(); return true;
+	case HAPPEN_QUEUE_STUBBORN:
+		if (broker.count)
+			broker.queues[0].stubborn = h->arg ? (int)h->arg : 400;
+		return true;
+	case HAPPEN_NEWCOMER:
+	case HAPPEN_NEWCOMER_INHERITS:
+	case HAPPEN_NEWCOMER_SERVICE_FIRST: newcomer_starts(h); return true;
+	case HAPPEN_NEIGHBOUR: neighbour_comes(); return true;
+	case HAPPEN_POD_REPLACED:
+	case HAPPEN_POD_LOST:
+	case HAPPEN_POD_CRASHES:
+	case HAPPEN_POD_HEALS:
+	case HAPPEN_POD_STUCK:
+	case HAPPEN_POD_UNREADY:
+	case HAPPEN_CONTAINER_ENDS: on_pod(h->what); return true;
+	default: return job_does(h);
+	}
+}

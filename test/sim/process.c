@@ -1,0 +1,324 @@
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+#include <openssl/ssl.h>
+
+#include "cluster.h"
+#include "http_sim.h"
+#include "promises.h"
+#include "settings.h"
+
+#define KILLED        (-1)
+#define FIRST_BACKOFF SEC(10)
+#define BACKOFFS      6 /* 10 s, 20 s ... 300 s */
+#define TERM_TO_KILL  SEC(30)
+
+int cleanup_main(int argc, char **argv);
+
+struct process process;
+
+static char    directory[64];
+static char    token_path[80];
+static jmp_buf out_of_the_program;
+static int     signal_pipe[2] = { -1, -1 };
+static int     given_fd = -1; /* the program's end of it */
+static int     incarnation;   /* of timers that belong to one start */
+
+/* ---- What the program keeps between two starts: nothing. Its statics are put back ---- */
+
+extern char __start_prog_data[], __stop_prog_data[], __start_prog_bss[], __stop_prog_bss[];
+
+/* so that there are such sections, whatever the program has */
+static char no_data __attribute__((section("prog_data"), used)) = 1;
+static char no_bss __attribute__((section("prog_bss"), used));
+
+static char *first_data;
+
+__attribute__((no_sanitize_address)) static void copy_bytes(char *to, const char *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((volatile char *)to)[i] = from[i];
+}
+
+static void fresh_statics(void)
+{
+	size_t n = (size_t)(__stop_prog_data - __start_prog_data);
+
+	if (!first_data) {
+		first_data = malloc(n + 1);
+		if (!first_data)
+			sim_fatal("out of memory");
+		copy_bytes(first_data, __start_prog_data, n);
+	}
+	copy_bytes(__start_prog_data, first_data, n);
+	for (char *p = __start_prog_bss; p < __stop_prog_bss; p++)
+		*(volatile char *)p = 0;
+	optind = 0; /* getopt's own */
+}
+
+/* ---- Its files ---- */
+
+static void write_file(const char *path, const char *text)
+{
+	int    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t n = strlen(text);
+
+	if (fd < 0 || write(fd, text, n) != (ssize_t)n || close(fd) < 0)
+		sim_fatal("%s: %s", path, strerror(errno));
+}
+
+void process_token(const char *token)
+{
+	if (token)
+		write_file(token_path, token);
+	else
+		(void)unlink(token_path);
+	trace("node", "the token's file is %s", !token ? "gone" : token[0] ? "written" : "empty");
+}
+
+static void in_directory(char *out, size_t size, const char *file)
+{
+	(void)snprintf(out, size, "%s/%s", directory, file);
+}
+
+void process_setup(void)
+{
+	static const char *const files[] = { "ca.crt", "namespace", "termination-log" };
+	char                     path[80];
+
+	(void)snprintf(directory, sizeof(directory), "%s/sim-XXXXXX",
+		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	if (!mkdtemp(directory))
+		sim_fatal("%s: %s", directory, strerror(errno));
+	in_directory(token_path, sizeof(token_path), "token");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		in_directory(path, sizeof(path), files[i]);
+		write_file(path, i == 1 ? "panda" : "");
+	}
+	process_token(SIM_TOKEN);
+	if (pipe2(signal_pipe, O_NONBLOCK | O_CLOEXEC) < 0)
+		sim_fatal("pipe: %s", strerror(errno));
+}
+
+void process_teardown(void)
+{
+	static const char *const files[] = { "ca.crt", "namespace", "termination-log", "token" };
+	char                     path[80];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		in_directory(path, sizeof(path), files[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(directory);
+}
+
+void process_reset(void)
+{
+	process = (struct process){ 0 };
+	incarnation++;
+	settings_export(cluster.id, directory);
+	process_token(SIM_TOKEN);
+}
+
+/* ---- Signals ---- */
+
+static void drain_signals(void)
+{
+	char rest[1024];
+
+	while (read(signal_pipe[0], rest, sizeof(rest)) > 0)
+		;
+}
+
+void process_signal(int number)
+{
+	struct signalfd_siginfo info = { .ssi_signo = (uint32_t)number };
+
+	if (process.state != PROCESS_RUNS)
+		return;
+	trace("node", "signal %d", number);
+	process.signals++;
+	process.signal_news = true;
+	promise_on_signal();
+	(void)!write(signal_pipe[1], &info, sizeof(info));
+}
+
+/* ---- Its kubelet ---- */
+
+static void on_kill(int arg)
+{
+	if (arg == incarnation && process.state == PROCESS_RUNS)
+		process.doomed = true;
+}
+
+static void on_term(int arg)
+{
+	if (arg != incarnation || process.state != PROCESS_RUNS)
+		return;
+	process_signal(SIGTERM);
+	sim_after(TERM_TO_KILL, on_kill, arg);
+}
+
+void process_look(void)
+{
+	static int        told; /* the incarnation whose pod is being stopped */
+	const struct job *self = job_of(cluster.self_name);
+	bool              wanted = self && self->whose == OURS && job_lives(self);
+
+	if (wanted && process.state == PROCESS_NONE) {
+		process.state = PROCESS_WAITS;
+		process.starts_ms = sim_ms() + delay(300, 3000);
+	} else if (!wanted && process.state == PROCESS_WAITS) {
+		process.state = PROCESS_NONE;
+	} else if (!wanted && process.state == PROCESS_RUNS && told != incarnation) {
+		told = incarnation;
+		sim_after(delay(50, 1500), on_term, incarnation);
+	}
+}
+
+static void has_ended(int status)
+{
+	struct job *self = job_of(cluster.self_name);
+
+	process.last_status = status;
+	incarnation++;
+	trace("node",
+	      status == KILLED ? "the cleaner is killed" : "the cleaner ends with status %d",
+	      status);
+	if (status != KILLED)
+		promise_on_exit(status);
+	process.state = PROCESS_NONE;
+	if (!self || self->whose != OURS || !job_lives(self))
+		return;
+	if (status == 0) {
+		self->end = self->wanted = END_COMPLETE;
+		self->finished_ms = sim_ms();
+		job_changed(self, "MODIFIED");
+		return;
+	}
+	int n = process.restarts++;
+	process.state = PROCESS_WAITS;
+	process.starts_ms = sim_ms() + (n < BACKOFFS - 1 ? FIRST_BACKOFF << n : SEC(300));
+}
+
+/* ---- Running it ---- */
+
+void process_leave(void)
+{
+	longjmp(out_of_the_program, 1);
+}
+
+void process_run(void)
+{
+	static char  name[] = "cleanup-grpc";
+	char        *argv[] = { name, NULL };
+	volatile int status = KILLED;
+
+	process.state = PROCESS_RUNS;
+	process.starts++;
+	process.started_ms = sim_ms();
+	process.signals = 0;
+	process.doomed = process.signal_news = false;
+	process.frozen_until_ms = 0;
+	drain_signals();
+	fresh_statics();
+	trace("node", "the cleaner starts");
+	promise_on_start();
+	if (setjmp(out_of_the_program) == 0)
+		status = cleanup_main(1, argv);
+	http_sim_abandon();
+	if (status == KILLED && given_fd >= 0)
+		(void)close(given_fd);
+	given_fd = -1;
+	if (!process.over)
+		has_ended(status);
+}
+
+/* ---- What the linker gives the program instead of the C library's and other libraries' ---- */
+
+int     __wrap_signalfd(int fd, const sigset_t *set, int flags);
+ssize_t __wrap_write(int fd, const void *p, size_t n);
+ssize_t __real_write(int fd, const void *p, size_t n);
+int     __wrap_sigprocmask(int how, const sigset_t *set, sigset_t *old);
+int     __wrap_sigaction(int number, const struct sigaction *act, struct sigaction *old);
+int     __wrap_prctl(int option, ...);
+int     __wrap_malloc_trim(size_t pad);
+
+int __wrap_signalfd(int fd, const sigset_t *set, int flags)
+{
+	(void)fd;
+	(void)set;
+	(void)flags;
+	given_fd = fcntl(signal_pipe[0], F_DUPFD_CLOEXEC, 3);
+	return given_fd;
+}
+
+/* Its log; other descriptors are not touched. */
+ssize_t __wrap_write(int fd, const void *p, size_t n)
+{
+	if (fd != STDERR_FILENO)
+		return __real_write(fd, p, n);
+	promise_on_log(p, n);
+	if (sim_verbose)
+		trace("log", "%.*s", (int)n - 1, (const char *)p);
+	return (ssize_t)n;
+}
+
+int __wrap_sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	(void)how;
+	(void)set;
+	(void)old;
+	return 0;
+}
+
+int __wrap_sigaction(int number, const struct sigaction *act, struct sigaction *old)
+{
+	(void)number;
+	(void)act;
+	(void)old;
+	return 0;
+}
+
+int __wrap_prctl(int option, ...)
+{
+	(void)option;
+	return 0;
+}
+
+int __wrap_malloc_trim(size_t pad)
+{
+	(void)pad;
+	return 0;
+}
+
+CURLcode curl_global_init(long flags)
+{
+	(void)flags;
+	return CURLE_OK;
+}
+
+void curl_global_cleanup(void)
+{
+}
+
+int OPENSSL_init_ssl(uint64_t opts, const OPENSSL_INIT_SETTINGS *settings_)
+{
+	(void)opts;
+	(void)settings_;
+	return 1;
+}

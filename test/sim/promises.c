@@ -1,0 +1,219 @@
+/* The verdict on a life, and the promises that concern what is deleted. */
+#include "promises.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker.h"
+#include "evidence.h"
+#include "process.h"
+#include "settings.h"
+#include "story.h"
+
+struct verdict verdict;
+
+void broken(const char *kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	for (int i = 0; i < verdict.count; i++)
+		if (strcmp(verdict.broken[i].kind, kind) == 0)
+			return;
+	if (verdict.count == BROKEN_MAX)
+		return;
+	struct broken *b = &verdict.broken[verdict.count++];
+	(void)snprintf(b->kind, sizeof(b->kind), "%s", kind);
+	b->at_ms = sim_ms();
+	va_start(ap, fmt);
+	(void)vsnprintf(b->words, sizeof(b->words), fmt, ap);
+	va_end(ap);
+	trace("BROKEN", "%s: %s", kind, b->words);
+}
+
+void window(const char *name)
+{
+	for (int i = 0; i < verdict.window_count; i++)
+		if (strcmp(verdict.windows[i], name) == 0)
+			return;
+	if (verdict.window_count < WINDOWS_MAX)
+		verdict.windows[verdict.window_count++] = name;
+	trace("window", "%s", name);
+}
+
+bool has_window(const char *name)
+{
+	for (int i = 0; i < verdict.window_count; i++)
+		if (strcmp(verdict.windows[i], name) == 0)
+			return true;
+	return false;
+}
+
+void promises_reset(void)
+{
+	verdict.count = verdict.window_count = 0;
+	evidence_reset();
+	pace_reset();
+	ends_reset();
+}
+
+/* ---- What the program is told ---- */
+
+void promise_on_start(void)
+{
+	evidence_start();
+	pace_start();
+}
+
+void promise_on_told_job(const struct job *j)
+{
+	evidence_on_told_job(j);
+}
+
+void promise_on_answer(const struct request *q, const struct answer *a, int64_t sent_ms)
+{
+	(void)sent_ms;
+	evidence_on_answer(q, a);
+	pace_on_answer(q, a);
+	ends_on_answer(q, a);
+}
+
+/* ---- What is deleted ---- */
+
+static void others(const char *what, enum whose whose, const char *name)
+{
+	broken(whose == NEWCOMERS ? "newcomer" : "neighbour", "%s %s is deleted", what, name);
+}
+
+void promise_on_accepted_delete(const struct request *q, const struct job *j)
+{
+	if (j->finalizers & FINALIZER_FOREGROUND && strcmp(q->policy, "Foreground") != 0 &&
+	    j->whose == OURS)
+		broken("foreground", "a foreground deletion of %s is turned into %s", j->name,
+		       q->policy);
+}
+
+static void on_self_delete(const struct job *self)
+{
+	const struct service *s = service_of(cluster.service_name);
+
+	if (self->whose != OURS) {
+		others("the newer cleaner's Job", self->whose, self->name);
+		return;
+	}
+	if (job_lives(our_job()))
+		broken("self-too-soon", "our own Job goes before the Job");
+	if (s && s->whose == OURS && !s->inherited) {
+		if (s->anew)
+			window("ANEW_BETWEEN");
+		else
+			broken("self-before-service", "our own Job goes before the Service");
+	}
+	if (our_uid()[0] && pods_of(our_uid()) && may(VERB_LIST, RES_PODS))
+		broken("self-before-pods", "our own Job goes before the job's pods");
+}
+
+/* With a grace for its logs, a finished Job stays for that long; the cluster tells whole seconds.
+ */
+static void on_finished_delete(const struct job *j)
+{
+	int64_t grace =
+		j->end == END_COMPLETE ? settings.completed_grace_ms : settings.failed_grace_ms;
+
+	if (j->end != END_NONE && j->deleted_ms < 0 && sim_ms() < j->finished_ms + grace - SEC(1))
+		broken("grace", "a finished Job is deleted %lld ms before its grace is over",
+		       (long long)(j->finished_ms + grace - sim_ms()));
+}
+
+void promise_on_job_delete(const struct job *j, enum actor actor)
+{
+	if (j->cleaners && j->whose == OURS) {
+		evidence.cleaner_deleted |= actor == BY_OWNER;
+		ends_on_self_gone();
+	}
+	if (actor != BY_CLEANER)
+		return;
+	if (j->cleaners)
+		on_self_delete(j);
+	else if (j->whose != OURS)
+		others("Job", j->whose, j->name);
+	else if (job_lives(j))
+		evidence_on_idle_delete(j);
+	else
+		on_finished_delete(j);
+}
+
+void promise_on_service_delete(const struct service *s, enum actor actor)
+{
+	if (actor == BY_OWNER)
+		return;
+	if (s->inherited) {
+		window("INHERIT");
+		return;
+	}
+	if (s->whose == OURS) {
+		if (job_lives(our_job()))
+			broken("service-of-live-job", "Service %s is deleted while its Job lives",
+			       s->name);
+		return;
+	}
+	if (actor == BY_CLUSTER && !s->adopted)
+		return;
+	if (actor == BY_CLEANER && evidence_service_first(s))
+		window("SERVICE_FIRST");
+	else
+		others("Service", s->whose, s->name);
+}
+
+void promise_on_pod_delete(const struct pod *p, int grace_s, enum actor actor)
+{
+	const struct job *j = job_by_uid(p->job_uid);
+
+	if (actor != BY_CLEANER)
+		return;
+	if (p->whose != OURS)
+		others("pod", p->whose, p->name);
+	else if (j && j->deleted_ms < 0)
+		broken("pod-of-present-job", "pod %s is deleted, and its Job is there", p->name);
+	else if (p->phase > POD_RUNNING)
+		broken("finished-pod", "pod %s is deleted, which has ended", p->name);
+	if (grace_s == 0)
+		broken("pod-without-grace", "pod %s is deleted with a grace of 0", p->name);
+}
+
+void promise_on_queue_delete(const struct queue *q)
+{
+	if (q->whose != OURS) {
+		if (evidence_queue_window(q))
+			window("STRICT_QUEUES");
+		else
+			others("queue", q->whose, q->name);
+	} else if (job_lives(our_job())) {
+		broken("queue-of-live-job", "queue %s is deleted while its Job lives", q->name);
+	}
+}
+
+void promise_on_adoption(const struct service *s, const struct request *q)
+{
+	const struct job *j = job_by_uid(q->owner_uid);
+
+	if (q->blocks_owner)
+		broken("request", "the patch blocks the owner's deletion");
+	if (s->whose == NEWCOMERS && j && j->whose == OURS)
+		broken("newcomer", "the newcomer's Service %s gets our Job as its owner", s->name);
+}
+
+/* Of a teardown, that is: what is told of one that cannot go on is a warning, with its own reason.
+ */
+void promise_on_event(const struct request *q)
+{
+	const struct job *j = our_job();
+	bool              teardown = strcmp(q->event_reason, "CleanupCompleted") == 0 ||
+			strcmp(q->event_reason, "CleanupFailed") == 0 ||
+			strcmp(q->event_reason, "CleanupIdle") == 0 ||
+			strcmp(q->event_reason, "CleanupPending") == 0;
+
+	if (teardown && j && j->deleted_ms < 0 && !evidence.delete_accepted)
+		broken("event-too-soon", "%s is recorded before the DELETE was accepted",
+		       q->event_reason);
+}

@@ -1,0 +1,38 @@
+/* report.h - many lives in a few lines: kinds of broken promises, and windows. */
+#ifndef SIM_REPORT_H
+#define SIM_REPORT_H
+
+#include "life.h"
+#include "promises.h"
+
+#define KINDS 64
+
+struct kind {
+	char     name[40];
+	uint64_t lives;
+	uint64_t seed; /* the least one */
+	char     words[300];
+};
+
+struct report {
+	uint64_t    lives, broken_lives, requests, starts;
+	int64_t     virtual_ms;
+	struct kind kinds[KINDS];
+	int         kind_count;
+	struct kind windows[KINDS];
+	int         window_count;
+	/* lives, by the set of kinds that they broke: a bit for each kind */
+	uint64_t sets[256], set_lives[256];
+	int      set_count;
+};
+
+void report_life(struct report *r, uint64_t seed, const struct verdict *v,
+		 const struct life_stats *s);
+void report_crash(struct report *r, uint64_t seed, int signal_number);
+bool report_write(const struct report *r, int fd);
+void report_read(struct report *total, int fd); /* adds it */
+
+/* Returns the exit status: 0 if nothing failed that is not in the file @known. */
+int report_print(const struct report *r, const char *known, double seconds);
+
+#endif
