@@ -377,11 +377,11 @@ static const char *why_not_after(const struct idle_count *c, enum reading readin
 		return "active";
 	if (at_ms - c->last_ms > gap_ms)
 		return "too long without an idle reading";
-	if (reading == READING_UNKNOWN)
-		return NULL;
-	if (m->pod_set != c->pod_set)
-		return "other pods";
-	return m->oldest_ms - c->newest_sample_ms > gap_ms ? "too long between two samples" : NULL;
+	if (m && m->pod_set != c->pod_set)
+		return "other pods"; /* or none: one whose container starts anew is left out */
+	if (reading == READING_IDLE && m->oldest_ms - c->newest_sample_ms > gap_ms)
+		return "too long between two samples";
+	return NULL;
 }
 
 const char *idle_count_add(struct idle_count *c, enum reading reading, const struct pod_metrics *m,

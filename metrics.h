@@ -94,9 +94,9 @@ int64_t idle_count_gap_ms(const struct idle_count *c, int64_t interval_ms);
 
 /*
  * Counts one check. Idle adds one, and one to @distinct if its sample is newer than every sample so
- * far; active clears; unknown (@m may be NULL then) leaves the count. What clears it first, whatever
- * the reading: a gap since the last idle check; and of an idle one, another set of pods, and a gap
- * in the samples' own time.
+ * far; active clears; unknown leaves the count (@m is NULL where there was no answer to decode). What
+ * clears it first, whatever the reading: a gap since the last idle check, another set of pods, or
+ * none; and a gap in the samples' own time.
  * @at_ms     time of the check on its grid (not of the answer), so that exactly three intervals are
  *            no gap
  * Returns NULL, or why the count was cleared from above zero: a literal of a few words.

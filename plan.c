@@ -14,8 +14,8 @@
 #define PODS_GRACE_MS  INT64_C(20000) /* then the controllers are down, and we delete the pods */
 #define HELD_UP_MS     INT64_C(30000) /* a Job, or pods, that stay so long hold up nothing more */
 #define LAST_POD_MS    INT64_C(60000) /* a terminating pod may declare its queue again */
-#define SIGNAL_MS      INT64_C(25000) /* what a signal leaves to a teardown */
-#define SIGNAL_TWO_MS  INT64_C(1000)  /* ... and a second one */
+#define SIGNAL_MS      INT64_C(22500) /* a signal leaves 25 s to a teardown; 2 to tell what is left */
+#define SIGNAL_TWO_MS  INT64_C(500)   /* ... and a second one 1 s */
 #define SELF_MS        INT64_C(10000) /* for our own Job, behind the deadline */
 #define SELF_TRIES     3
 
@@ -72,18 +72,21 @@ static enum fate job_fate(const struct world *w)
 	return w->accepted || w->acting ? FATE_DELETED : FATE_ABSENT;
 }
 
+static uint64_t ended_at(const struct world *w)
+{
+	return w->gone_ms ? w->gone : w->over.seq;
+}
+
 static bool pods_are_known(const struct world *w)
 {
-	uint64_t behind = w->gone_ms ? w->gone : w->over.seq;
-
-	return w->asked[ASK_PODS].told > behind;
+	return w->asked[ASK_PODS].told > ended_at(w);
 }
 
 static enum fate pods_fate(const struct world *w)
 {
 	if (!job_has_ended(w))
 		return FATE_NONE;
-	if (is_refused(w, ASK_PODS))
+	if (pods_are_forbidden(w) && w->asked[ASK_PODS].sent > ended_at(w))
 		return FATE_OFF; /* nothing is known of them: Background takes them along */
 	return pods_are_known(w) && !staying_pod(w) ? FATE_DELETED : FATE_NONE;
 }
@@ -186,10 +189,18 @@ static bool is_self_next(const struct world *w, const struct config *cfg, int64_
 
 typedef int64_t due_fn(const struct world *w, const struct config *cfg, int64_t now);
 
+/* Unless the server has asked not to be asked. */
+static bool signal_is_answered(const struct world *w)
+{
+	const struct asked *a = &w->asked[ASK_JOB];
+
+	return a->sent > w->signal_seq || a->patience_ms > w->signal_ms + SIGNAL_READ_MS;
+}
+
 static int64_t read_behind_signal(const struct world *w, const struct config *cfg, int64_t now)
 {
 	(void)cfg, (void)now;
-	return w->signals && !w->over.trigger && w->asked[ASK_JOB].sent < w->signal_seq ? 0 : NEVER;
+	return w->signals && !w->over.trigger && !signal_is_answered(w) ? 0 : NEVER;
 }
 
 static int64_t read_self(const struct world *w, const struct config *cfg, int64_t now)
@@ -199,28 +210,24 @@ static int64_t read_self(const struct world *w, const struct config *cfg, int64_
 }
 
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
-static int64_t job_delete_due_ms(const struct world *w, const struct config *cfg)
+static bool job_is_to_go(const struct world *w)
 {
-	if (w->name != NAME_OURS || w->accepted)
-		return NEVER;
-	if (w->deleting_ms)
-		return w->job.orphaning && !w->job.foreground ? 0 : NEVER;
-	return w->job.finished ? max_ms(w->over.ms, job_kept_until_ms(w, cfg)) : NEVER;
+	if (!w->ripe || w->name != NAME_OURS || w->accepted)
+		return false;
+	return !w->deleting_ms || (w->job.orphaning && !w->job.foreground);
 }
 
 /* One try, for its owner may have created it anew: it is ours if the Job is, behind the read. */
 static int64_t read_service_first(const struct world *w, const struct config *cfg, int64_t now)
 {
-	int64_t due = job_delete_due_ms(w, cfg);
-
-	(void)now;
-	return due != NEVER && w->asked[ASK_SERVICE].sent_ms < due ? due : NEVER;
+	(void)cfg, (void)now;
+	return job_is_to_go(w) && w->asked[ASK_SERVICE].sent < w->ripe ? 0 : NEVER;
 }
 
 static int64_t delete_ended_job(const struct world *w, const struct config *cfg, int64_t now)
 {
-	(void)now;
-	return job_delete_due_ms(w, cfg);
+	(void)cfg, (void)now;
+	return job_is_to_go(w) ? 0 : NEVER;
 }
 
 /* ---- The last look ---- */
@@ -236,15 +243,22 @@ static bool is_looked_at(const struct world *w, const struct config *cfg, enum a
 	return w->asked[a].told > w->idle.look && now - w->asked[a].told_ms < fresh_ms(cfg);
 }
 
+/* ... until they may be asked for again. */
+static bool pods_are_left_out(const struct world *w, int64_t now)
+{
+	return pods_are_forbidden(w) && now < w->asked[ASK_PODS].due_ms;
+}
+
 static bool pods_are_looked_at(const struct world *w, const struct config *cfg, int64_t now)
 {
-	return is_refused(w, ASK_PODS) || is_looked_at(w, cfg, ASK_PODS, now);
+	return pods_are_left_out(w, now) || is_looked_at(w, cfg, ASK_PODS, now);
 }
 
 static bool job_is_looked_at(const struct world *w, const struct config *cfg, int64_t now)
 {
 	return is_looked_at(w, cfg, ASK_JOB, now) &&
-	       (is_refused(w, ASK_PODS) || w->asked[ASK_JOB].told > w->asked[ASK_PODS].told_at);
+	       (pods_are_left_out(w, now) ||
+		w->asked[ASK_JOB].told > w->asked[ASK_PODS].told_at);
 }
 
 /* Not before the DELETE may be tried again. */
@@ -276,16 +290,16 @@ static int64_t look_at_job(const struct world *w, const struct config *cfg, int6
 }
 
 /* Without status.ready and without the right to list pods nobody can know: then never. */
-static bool pending_is_known(const struct world *w)
+static bool pending_is_known(const struct world *w, int64_t now)
 {
-	return !is_refused(w, ASK_PODS) || w->job.ready >= 0;
+	return !pods_are_left_out(w, now) || w->job.ready >= 0;
 }
 
 static int64_t delete_idle_job(const struct world *w, const struct config *cfg, int64_t now)
 {
 	if (!pods_are_looked_at(w, cfg, now) || !job_is_looked_at(w, cfg, now))
 		return NEVER;
-	if (idle_is_due(w, cfg, now) ? reading_is_old(w, cfg, now) : !pending_is_known(w))
+	if (idle_is_due(w, cfg, now) ? reading_is_old(w, cfg, now) : !pending_is_known(w, now))
 		return NEVER;
 	return look_due_ms(w);
 }
@@ -299,7 +313,7 @@ static int64_t read_on_news(const struct world *w, const struct config *cfg, int
 	(void)cfg, (void)now;
 	if (w->news <= a->told || w->name == NAME_OTHER)
 		return NEVER;
-	return a->sent_ms ? a->sent_ms + NEWS_MS : 0;
+	return a->sent_ms && w->finish <= a->told ? a->sent_ms + NEWS_MS : 0;
 }
 
 static int64_t read_until_gone(const struct world *w, const struct config *cfg, int64_t now)
@@ -320,9 +334,11 @@ static int64_t read_whose(const struct world *w, const struct config *cfg, int64
 	bool pods = !job_seen(w) && staying_pod(w) && read < w->asked[ASK_PODS].told_at;
 	bool queue = (w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE) &&
 		     read < w->queues.page_at;
+	bool late = !job_seen(w) && is_self_next(w, cfg, now) && read < w->asked[ASK_SERVICE].told_at;
 
-	(void)cfg, (void)now;
-	return w->over.trigger && w->name != NAME_OTHER && (service || pods || queue) ? 0 : NEVER;
+	if (!w->over.trigger || w->name == NAME_OTHER)
+		return NEVER;
+	return service || pods || queue || late ? 0 : NEVER;
 }
 
 /* ---- What follows the Job: its pods, its Service, its queues ---- */
@@ -333,14 +349,14 @@ static int64_t list_pods(const struct world *w, const struct config *cfg, int64_
 	bool may_declare = cfg->rabbitmq_url[0] && !w->pods.empty && w->name != NAME_OTHER &&
 			   now < ended_ms(w) + LAST_POD_MS;
 
-	if (!w->over.trigger || is_refused(w, ASK_PODS))
+	if (!w->over.trigger)
 		return NEVER;
 	if (!job_has_ended(w)) /* the Job is kept by finalizers; its pods may run on */
 		return w->deleting_ms
 			       ? max_ms(w->deleting_ms + PODS_GRACE_MS,
 					poll_due_ms(w, ASK_PODS, w->deleting_ms))
 			       : NEVER;
-	if (pods_fate(w) != FATE_NONE && !may_declare)
+	if (pods_fate(w) == FATE_OFF || (pods_fate(w) && !may_declare))
 		return NEVER;
 	return pods_are_known(w) ? poll_due_ms(w, ASK_PODS, ended_ms(w)) : 0;
 }
@@ -368,7 +384,7 @@ static int64_t rest_due_ms(const struct world *w, const struct config *cfg)
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
 	if (job_has_ended(w))
-		return pods_fate(w) ? 0 : ended_ms(w) + HELD_UP_MS;
+		return pods_fate(w) || w->asked[ASK_PODS].refused ? 0 : ended_ms(w) + HELD_UP_MS;
 	if (w->deleting_ms)
 		return w->deleting_ms + HELD_UP_MS;
 	if (!w->job.finished)
@@ -449,7 +465,9 @@ static int64_t tell_event(const struct world *w, const struct config *cfg, int64
 
 static int64_t delete_self(const struct world *w, const struct config *cfg, int64_t now)
 {
-	return is_self_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE ? 0 : NEVER;
+	bool late = !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
+
+	return is_self_next(w, cfg, now) && !late && self_fate(w, cfg) == FATE_NONE ? 0 : NEVER;
 }
 
 /* ---- Watching ---- */
@@ -491,8 +509,10 @@ static int64_t read_again(const struct world *w, const struct config *cfg, int64
 	int64_t missing = w->started_ms + cfg->missing_timeout_ms;
 
 	(void)now;
-	if (!is_watched(w) || w->deleting_ms)
-		return NEVER;
+	if (w->deleting_ms && !w->gone_ms)
+		return NEVER; /* it is polled */
+	if (!is_watched(w))
+		period = REREAD_MS;
 	if (!last)
 		return 0;
 	int64_t due = grid_floor_ms(w, cfg, last + period);
@@ -554,11 +574,20 @@ static int64_t check_cpu(const struct world *w, const struct config *cfg, int64_
 	return w->idle.grid_ms ? w->idle.grid_ms + cfg->interval_ms : 0;
 }
 
+/* Asked once early on: the last look and the teardown are no time to find out. */
+static int64_t may_list_pods(const struct world *w, const struct config *cfg, int64_t now)
+{
+	(void)now;
+	if (!job_is_live(w) || !(cfg->check_cpu || cfg->pending_timeout_ms))
+		return NEVER;
+	return w->asked[ASK_PODS].told || pods_are_forbidden(w) ? NEVER : 0;
+}
+
 /* Only servers without status.ready need this: was a pod of the Job ever ready? */
 static int64_t look_for_ready_pod(const struct world *w, const struct config *cfg, int64_t now)
 {
 	(void)now;
-	if (pending_due_ms(w, cfg) == NEVER || w->job.ready >= 0 || is_refused(w, ASK_PODS))
+	if (pending_due_ms(w, cfg) == NEVER || w->job.ready >= 0)
 		return NEVER;
 	return w->asked[ASK_PODS].sent_ms + max_ms(cfg->interval_ms, 1000);
 }
@@ -608,6 +637,7 @@ static const struct rule {
 	{ "it is ours if the Job lives behind that", ASK_JOB, read_for_service, 0, 0 },
 	{ "the Service is adopted, right behind a read of the Job", ASK_ADOPT, adopt, 0, 0 },
 	{ "a check on its grid", ASK_METRICS, check_cpu, 0, 0 },
+	{ "may the pods be listed", ASK_PODS, may_list_pods, 0, 0 },
 	{ "was a pod ever ready", ASK_PODS, look_for_ready_pod, 0, 0 },
 };
 
@@ -619,7 +649,7 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 	if (!w->signals)
 		return false;
 	if (!w->over.trigger)
-		return w->asked[ASK_JOB].sent > w->signal_seq;
+		return signal_is_answered(w);
 	if (now >= job_kept_until_ms(w, cfg))
 		return false;
 	return (service_fate(w) && queues_fate(w, cfg, now)) || now >= deadline_ms(w, cfg);
@@ -688,8 +718,9 @@ struct step plan_next(const struct world *w, const struct config *cfg, int64_t n
 		const struct rule *r = &rules[i];
 		int64_t            due = r->due(w, cfg, now);
 
-		if (due != NEVER && !(r->how & AT_ONCE))
-			due = max_ms(due, w->asked[r->ask].due_ms);
+		if (due != NEVER)
+			due = max_ms(due, r->how & AT_ONCE ? w->asked[r->ask].patience_ms
+							   : w->asked[r->ask].due_ms);
 		if (due <= now) {
 			s.kind = STEP_ASK;
 			s.ask = r->ask;

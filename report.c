@@ -239,7 +239,7 @@ static void tell_refusal(const struct world *w, const struct config *cfg, const 
 			 const struct k8s_request *q, bool by_role, const char *words)
 {
 	unsigned count = w->asked[x->ask].refused;
-	bool     once = x->ask == ASK_EVENT || x->ask == ASK_DELETE_SELF; /* no second try soon */
+	bool     once = x->ask == ASK_EVENT; /* there is no second try */
 	char     rule[128];
 
 	if (count != (once ? 1 : REFUSED_BELIEVED)) {

@@ -10,7 +10,8 @@
 
 #define WATCH_MIN_S    240 /* timeoutSeconds is random in 240..360 */
 #define WATCH_SPREAD_S 121
-#define EVENT_MS       INT64_C(2000)
+#define EVENT_MS       INT64_C(2000) /* for what is told at the very end */
+#define HURRIED_EVENT_MS INT64_C(400)  /* ... behind a second signal */
 
 /* The request under way: at most one, beside the watch. */
 struct flight {
@@ -301,7 +302,7 @@ static int on_watch_line(void *arg, const char *line, size_t len)
 
 	if (k8s_watch_decode(line, len, r->cfg->target_job, &ev, &t->bad) < 0)
 		return -EBADMSG; /* it may have been the one event that counts: read again */
-	world_fold_event(&r->world, r->cfg, &ev, now_ms());
+	world_fold_event(&r->world, &ev);
 	if (ev.type != WATCH_ERROR)
 		return 0;
 	t->expired = ev.status.code == 410;
@@ -476,7 +477,8 @@ static void tell_left(struct run *r, const struct fates *f)
 {
 	AUTO_FREE char    *body = report_left_event_new(&r->world, r->cfg, f);
 	struct k8s_request q = {
-		.verb = K8S_CREATE, .resource = K8S_EVENTS, .body = body, .total_ms = EVENT_MS
+		.verb = K8S_CREATE, .resource = K8S_EVENTS, .body = body,
+		.total_ms = r->world.signals > 1 ? HURRIED_EVENT_MS : EVENT_MS
 	};
 	struct k8s_result res = { 0 };
 

@@ -177,23 +177,34 @@ const char *pods_contradict(const struct world *w, int64_t now)
 
 /* ---- When it may be asked again ---- */
 
-static int64_t refusal_pause_ms(const struct world *w, unsigned refused, uint32_t rnd)
+/* 1, 2, 4 ... s in a teardown, and until it is believed; then a minute, doubling. */
+static int64_t refusal_pause_ms(const struct world *w, enum ask a, unsigned refused, uint32_t rnd)
 {
-	int64_t first = w->over.trigger || refused < REFUSED_BELIEVED ? 1000 : REFUSED_MIN_MS;
-	int64_t most = w->over.trigger ? REFUSED_MIN_MS : REFUSED_MAX_MS;
-	unsigned doubled = w->over.trigger ? refused - 1
-			   : refused > REFUSED_BELIEVED ? refused - REFUSED_BELIEVED
-							: 0;
-	int64_t pause = doubled < 8 ? min_ms(first << doubled, most) : most;
+	unsigned believed = a == ASK_PODS ? FORBIDDEN_BELIEVED : REFUSED_BELIEVED;
+	bool     soon = w->over.trigger || refused < believed;
+	unsigned doubled = soon ? refused - 1 : refused - believed;
+	int64_t  first = soon ? 1000 : REFUSED_MIN_MS, most = soon ? REFUSED_MIN_MS : REFUSED_MAX_MS;
+	int64_t  pause = doubled < 8 ? min_ms(first << doubled, most) : most;
 
 	return pause + rnd % (pause / 8 + 1);
 }
 
 static void ask_later(struct asked *a, const struct answer *r, int64_t now)
 {
-	int64_t pause = backoff_ms(a->failed++, r->rnd);
+	a->due_ms = max_ms(a->patience_ms, now + backoff_ms(a->failed++, r->rnd));
+}
 
-	a->due_ms = now + max_ms(pause, min_ms(r->retry_after_ms, RETRY_AFTER_MAX_MS));
+/*
+ * A Date has whole seconds, so that what it tells of the other clock is up to a second behind, never
+ * ahead. What moves by more is a clock that was set.
+ */
+static void note_date(struct world *w, int64_t date_ms, int64_t now)
+{
+	int64_t skew = date_ms - now;
+
+	if (!w->skewed || skew > w->skew_ms || skew < w->skew_ms - 2000)
+		w->skew_ms = skew;
+	w->skewed = true;
 }
 
 static void note_answer(struct world *w, const struct answer *r, int64_t now)
@@ -201,11 +212,12 @@ static void note_answer(struct world *w, const struct answer *r, int64_t now)
 	struct asked *a = &w->asked[r->ask];
 
 	a->sent = r->sent;
+	a->sent_ms = r->sent_ms;
+	a->status = r->status;
 	w->seq++;
-	if (r->date_ms >= 0) {
-		w->skew_ms = r->date_ms - now;
-		w->skewed = true;
-	}
+	if (r->date_ms >= 0)
+		note_date(w, r->date_ms, now);
+	a->patience_ms = r->retry_after_ms ? now + min_ms(r->retry_after_ms, RETRY_AFTER_MAX_MS) : 0;
 	if (r->what == K8S_OK || r->what == K8S_ABSENT) {
 		a->told = r->sent;
 		a->told_at = w->seq;
@@ -214,7 +226,8 @@ static void note_answer(struct world *w, const struct answer *r, int64_t now)
 		a->failed = a->refused = 0;
 	} else if (r->what == K8S_REFUSED) {
 		a->failed = 0;
-		a->due_ms = now + refusal_pause_ms(w, ++a->refused, r->rnd);
+		a->due_ms = max_ms(a->patience_ms,
+				   now + refusal_pause_ms(w, r->ask, ++a->refused, r->rnd));
 		(void)copy_str(a->words, sizeof(a->words), r->words ? r->words : "");
 	} else {
 		ask_later(a, r, now);
@@ -350,11 +363,12 @@ static void settle(struct world *w, const struct config *cfg, int64_t now)
 	} else if (!gone) {
 		w->gone_ms = 0;
 	}
-	enum trigger t = why_over(w, cfg);
-	if (t && !w->over.trigger)
-		w->over = (struct over){ t, now, w->seq };
-	else if (!t)
+	enum trigger t = why_over(w, cfg), before = w->over.trigger;
+	bool         late = before == TRIGGER_MISSING && t != before; /* it came after all */
+	if (!t)
 		w->over = (struct over){ .trigger = TRIGGER_NONE };
+	else if (!before || late)
+		w->over = (struct over){ t, now, w->seq };
 	if (w->over.trigger)
 		judge_service(w);
 	else
@@ -403,13 +417,11 @@ static void fold_metrics(struct world *w, const struct config *cfg, struct answe
 		unknown(w, r->what == K8S_REFUSED ? "no permission to read metrics"
 						  : "the metrics API did not answer");
 	if (r->what != K8S_OK && r->what != K8S_REFUSED) /* the grid is pace enough */
-		w->asked[ASK_METRICS].due_ms =
-			r->sent_ms + min_ms(r->retry_after_ms, RETRY_AFTER_MAX_MS);
+		w->asked[ASK_METRICS].due_ms = w->asked[ASK_METRICS].patience_ms;
 	i->reading_ms = r->sent_ms;
-	i->cleared = idle_count_add(&i->count, i->reading, &i->metrics, i->grid_ms,
-				    cfg->interval_ms);
-	if (!i->count.count)
-		i->look = 0;
+	i->cleared = idle_count_add(&i->count, i->reading, r->what == K8S_OK ? &i->metrics : NULL,
+				    i->grid_ms, cfg->interval_ms);
+	i->look = i->look && i->count.count ? w->seq : 0; /* a look is behind the last reading */
 }
 
 static void fold_pods(struct world *w, struct answer *r, int64_t now)
@@ -557,8 +569,6 @@ static void fold_queues(struct world *w, const struct config *cfg, const struct 
 			      cfg->rabbitmq_queue_prefix, r->sent, w->seq, now);
 	else if (r->what == K8S_ABSENT || r->what == K8S_REFUSED)
 		q->final = true; /* no such virtual host; the user may not */
-	if (q->step == QUEUES_WALKED && q->refused.count)
-		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(q->walks, r->rnd);
 	if (!q->since_ms)
 		q->since_ms = now;
 }
@@ -589,15 +599,12 @@ static void fold_delete_queue(struct world *w, const struct config *cfg, const s
 		w->asked[ASK_DELETE_QUEUE].due_ms = 0; /* of the next one this says nothing */
 	if (r->what == K8S_REFUSED && r->status == 401)
 		w->queues.final = true;
-	if (w->queues.step == QUEUES_WALKED && w->queues.refused.count)
-		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(w->queues.walks, r->rnd);
 }
 
 /* ---- Folding ---- */
 
 uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64_t now)
 {
-	w->asked[a].sent_ms = now;
 	if (a == ASK_DELETE_JOB && !w->over.trigger)
 		w->acting = idle_is_due(w, cfg, now) ? TRIGGER_IDLE : TRIGGER_PENDING;
 	if (a == ASK_QUEUES && w->queues.step == QUEUES_WALKED)
@@ -641,15 +648,14 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_DELETE_QUEUE: fold_delete_queue(w, cfg, r, now); break;
 	case ASK_DELETE_SELF: fold_delete_self(w, r); break;
 	}
+	bool broker = r->ask == ASK_QUEUES || r->ask == ASK_NEIGHBOUR || r->ask == ASK_DELETE_QUEUE;
+	if (broker && w->queues.step == QUEUES_WALKED && w->queues.refused.count)
+		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(w->queues.walks, r->rnd);
 	settle(w, cfg, now);
 }
 
-/*
- * An event only says that it is time to look. But a finish is final: that of our own uid is acted on
- * at once.
- */
-void world_fold_event(struct world *w, const struct config *cfg, const struct watch_event *ev,
-		      int64_t now)
+/* An event only says that it is time to look: reading is the truth. */
+void world_fold_event(struct world *w, const struct watch_event *ev)
 {
 	w->seq++;
 	if (ev->type == WATCH_ERROR)
@@ -658,11 +664,8 @@ void world_fold_event(struct world *w, const struct config *cfg, const struct wa
 	if (ev->type == WATCH_BOOKMARK)
 		return;
 	w->news = w->seq;
-	if (ev->job.finished && !w->job.finished && is_same(ev->job.uid, w->job.uid)) {
-		w->job.finished = ev->job.finished;
-		w->job.finished_ms = ev->job.finished_ms;
-	}
-	settle(w, cfg, now);
+	if (ev->job.finished && is_same(ev->job.uid, w->job.uid))
+		w->finish = w->seq;
 }
 
 void world_watch_ended(struct world *w, const struct config *cfg, const struct answer *r,
@@ -697,6 +700,11 @@ void world_tick(struct world *w, const struct config *cfg, int64_t now)
 {
 	bool live = job_is_live(w);
 
+	bool ripe = (w->job.finished && now >= job_kept_until_ms(w, cfg)) || w->job.orphaning;
+	if (!w->over.trigger || !ripe)
+		w->ripe = 0;
+	else if (!w->ripe)
+		w->ripe = ++w->seq;
 	if (live && w->job.suspended)
 		w->pending_since_ms = now; /* a suspended Job is not waiting for a node */
 	if (live && (w->job.suspended || job_is_held(w, now))) {

@@ -25,6 +25,7 @@
 #define REFUSED_MIN_MS     INT64_C(60000) /* a refusal is believed for so long, then doubling */
 #define REFUSED_MAX_MS     INT64_C(300000)
 #define REFUSED_BELIEVED   2 /* answers that make one: an API server's first second has some */
+#define FORBIDDEN_BELIEVED 6 /* half a minute of 403, before pods are left out of account */
 #define POD_LOST_MS        INT64_C(60000) /* past its deletionTimestamp: its node is lost */
 
 /* Every request that there is. */
@@ -63,11 +64,13 @@ struct asked {
 	uint64_t sent;        /* seq of the last one that was answered, in whatever way; 0 = none */
 	uint64_t told;        /* seq at which it was sent that last told something */
 	uint64_t told_at;     /* seq at which that answer was folded in */
-	int64_t  sent_ms;     /* when the last one was sent, answered or not; 0 = never */
+	int64_t  sent_ms;     /* when that one was sent; 0 = never */
 	int64_t  told_ms;     /* when the one was sent that last told something; 0 = none */
 	int64_t  due_ms;      /* not to be asked again before this */
+	int64_t  patience_ms; /* nor, for whatever reason, before this: the server asked for it */
 	unsigned failed;      /* failures in a row */
 	unsigned refused;     /* refusals in a row */
+	long     status;      /* of the last answer */
 	char     words[304];  /* the server's, of the last refusal */
 };
 
@@ -127,6 +130,7 @@ struct world {
 	bool           absent;   /* NAME_ABSENT was said by a GET: a LIST alone is not believed */
 	bool           accepted; /* our DELETE was accepted, and no read has shown it undone */
 	uint64_t       news;     /* seq of an event that calls for a read */
+	uint64_t       finish;   /* seq of one that says that our Job has ended */
 	int64_t        deleting_ms; /* since when it is known to be deleted; 0 = it is not */
 	int64_t        gone_ms;     /* since when it is known to be gone; 0 = it is not */
 	uint64_t       gone;        /* seq of that */
@@ -134,6 +138,7 @@ struct world {
 	bool           ever_ran;         /* a pod of it was ready, or has run */
 	enum trigger   acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
 	struct over    over;
+	uint64_t       ripe; /* seq: an ended Job is to go, a grace is over; 0 = it is not */
 
 	/* the watch of it */
 	bool     watching;                  /* it is open */
@@ -190,6 +195,14 @@ int64_t world_unix_ms(const struct world *w, int64_t now);
 static inline bool is_refused(const struct world *w, enum ask a)
 {
 	return w->asked[a].refused >= REFUSED_BELIEVED;
+}
+
+/* The pods may not be listed: what follows from them is left out. Less than that is no answer. */
+static inline bool pods_are_forbidden(const struct world *w)
+{
+	const struct asked *a = &w->asked[ASK_PODS];
+
+	return a->refused >= FORBIDDEN_BELIEVED && a->status == 403;
 }
 
 enum hold {
@@ -252,8 +265,7 @@ uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64
 void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now);
 
 /* One event of the watch. */
-void world_fold_event(struct world *w, const struct config *cfg, const struct watch_event *ev,
-		      int64_t now);
+void world_fold_event(struct world *w, const struct watch_event *ev);
 
 /* The watch has ended. @r: as its answer was judged; OK: a clean end, as servers do it. */
 void world_watch_ended(struct world *w, const struct config *cfg, const struct answer *r,

@@ -526,15 +526,18 @@ int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
 	(void)fd;
 	(void)err;
 	count_wait();
+	/* as the real one: the way to go is measured by the program's clock, and waited by poll()'s */
+	int64_t way = until_ms - now_ms(), start = clock_monotonic_ms();
+	int64_t end = way > INT64_MAX / 2 ? NEVER : start + (way < 0 ? 0 : way);
 	for (;;) {
 		if (process.frozen_until_ms > sim_ms())
 			sim_run_until(process.frozen_until_ms);
 		if (process.doomed || process.over)
 			process_leave();
 		deliver();
-		if (delivered || process.signal_news || clock_monotonic_ms() >= until_ms)
+		if (delivered || process.signal_news || clock_monotonic_ms() >= end)
 			break;
-		int64_t most = sim_ms() + HTTP_SIM_WAIT_MAX_MS, until = clock_true_ms(until_ms);
+		int64_t most = sim_ms() + HTTP_SIM_WAIT_MAX_MS, until = clock_true_ms(end);
 		sim_step(until < most ? until : most);
 	}
 	delivered = process.signal_news = false;
