@@ -66,6 +66,7 @@ static void draw_cluster(void)
 	static const int64_t resolutions[] = { 15000, 15000, 15000, 60000, 120000 };
 
 	story.v1_34 = odds(700);
+	story.lean = mix(story.seed, 8) % 8 != 0;
 	story.resolution_ms = resolutions[in(0, 4)];
 	story.parallelism = odds(150) ? 2 : 1;
 	story.latency_ms = odds(100) ? (int)in(100, 3000) : (int)in(2, 40);

@@ -107,6 +107,7 @@ void story_begin(void)
 	faults_reset();
 	controllers_reset();
 	cluster.v1_34 = story.v1_34;
+	cluster.lean = story.lean;
 	cluster.resolution_ms = story.resolution_ms;
 	broker.redeclares = story.redeclares;
 	for (int r = 0; r < RESOURCES; r++)

@@ -97,6 +97,7 @@ struct story {
 	uint64_t         seed;
 	char             id[48];
 	bool             v1_34;
+	bool             lean; /* answers leave out what nobody reads */
 	int64_t          resolution_ms;
 	int              parallelism;
 	int64_t          cpu;                 /* of the job's pods at first */
