@@ -62,7 +62,7 @@ $(B)/%.o: %.c Makefile
 SIM      := build/sim
 SIM_C    := $(wildcard test/sim/*.c)
 SIM_PROG := $(filter-out http.c,$(SRCS))
-SIM_WRAP := clock_gettime getrandom signalfd write sigprocmask sigaction prctl malloc_trim
+SIM_WRAP := clock_gettime getrandom signalfd read write sigprocmask sigaction prctl malloc_trim
 SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES)) --known test/sim/known
 
 # Its statics in sections of their own, so that each start of the program finds them as they were.
@@ -72,7 +72,7 @@ $(B)/prog.o: $(SIM_PROG:%.c=$(B)/%.o)
 		--rename-section .bss=prog_bss,alloc,load,data,contents $@
 
 $(B)/sim: $(SIM_C:%.c=$(B)/%.o) $(B)/prog.o
-	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ -ljansson
+	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ -l:libjansson.a
 
 # where most of many cases are none of a file's; and names are cut, where a story is absurd
 $(B)/test/sim/%.o: WARN += -Wno-switch-enum -Wno-format-truncation

@@ -153,8 +153,11 @@ static void job_metadata(struct text *t, const struct job *j)
 		time_add(t, j->deleted_ms);
 		text_add(t, ",\"deletionGracePeriodSeconds\":0,");
 	}
-	job_labels(t, j->uid, j->name);
-	text_add(t, ",\"annotations\":{");
+	if (!cluster.lean) {
+		job_labels(t, j->uid, j->name);
+		text_add(t, ",");
+	}
+	text_add(t, "\"annotations\":{");
 	if (!cluster.v1_34) {
 		text_add(t, "\"batch.kubernetes.io/job-tracking\":\"\"");
 		sep = ",";
@@ -193,6 +196,16 @@ static void containers_json(struct text *t)
 		    "\"schedulerName\":\"default-scheduler\"");
 }
 
+static void job_template(struct text *t, const struct job *j)
+{
+	text_printf(t, "\"template\":{\"metadata\":{%s",
+		    cluster.v1_34 ? "" : "\"creationTimestamp\":null,");
+	job_labels(t, j->uid, j->name);
+	text_add(t, "},\"spec\":{");
+	containers_json(t);
+	text_add(t, "}},");
+}
+
 static void job_spec(struct text *t, const struct job *j)
 {
 	text_printf(t,
@@ -202,12 +215,8 @@ static void job_spec(struct text *t, const struct job *j)
 		    j->uid);
 	if (cluster.v1_34)
 		text_add(t, "\"manualSelector\":false,");
-	text_printf(t, "\"template\":{\"metadata\":{%s",
-		    cluster.v1_34 ? "" : "\"creationTimestamp\":null,");
-	job_labels(t, j->uid, j->name);
-	text_add(t, "},\"spec\":{");
-	containers_json(t);
-	text_add(t, "}},");
+	if (!cluster.lean)
+		job_template(t, j);
 	if (j->ttl_s >= 0)
 		text_printf(t, "\"ttlSecondsAfterFinished\":%d,", j->ttl_s);
 	text_printf(t, "\"completionMode\":\"NonIndexed\",\"suspend\":%s%s},",
@@ -319,6 +328,10 @@ void service_json(struct text *t, const struct service *s)
 			    "\"uid\":\"%s\"}%s",
 			    i ? "," : ",\"ownerReferences\":[", s->owners[i].name, s->owners[i].uid,
 			    i + 1 == s->owner_count ? "]" : "");
+	if (cluster.lean) {
+		text_add(t, "}}\n");
+		return;
+	}
 	text_add(t, "},\"spec\":{\"ports\":[{\"name\":\"5000-5000\",\"protocol\":\"TCP\","
 		    "\"port\":5000,\"targetPort\":5000,\"nodePort\":31256}],");
 	text_printf(t,

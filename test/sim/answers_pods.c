@@ -109,7 +109,8 @@ static void pod_status(struct text *t, const struct pod *p)
 	text_printf(t, "\"status\":{\"phase\":\"%s\",", phases[p->phase]);
 	if (p->phase != POD_PENDING) {
 		text_add(t, "\"conditions\":[");
-		pod_condition(t, "Initialized", true, p->running_ms, "},");
+		if (!cluster.lean)
+			pod_condition(t, "Initialized", true, p->running_ms, "},");
 		pod_condition(t, "Ready", ready, p->running_ms, "},");
 		pod_condition(t, "ContainersReady", ready, p->running_ms, "},");
 		pod_condition(t, "PodScheduled", true, p->created_ms, "}],");
@@ -130,9 +131,12 @@ void pod_json(struct text *t, const struct pod *p, bool in_list)
 {
 	text_add(t, in_list ? "{" : "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",");
 	pod_metadata(t, p);
-	text_add(t, "\"spec\":{\"containers\":[{\"name\":\"grpc-server\",\"image\":\"x\","
-		    "\"resources\":{}},{\"name\":\"helper\",\"image\":\"z\",\"resources\":{}}],"
-		    "\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":30},");
+	if (!cluster.lean)
+		text_add(
+			t,
+			"\"spec\":{\"containers\":[{\"name\":\"grpc-server\",\"image\":\"x\","
+			"\"resources\":{}},{\"name\":\"helper\",\"image\":\"z\",\"resources\":{}}],"
+			"\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":30},");
 	pod_status(t, p);
 }
 

@@ -47,7 +47,7 @@ struct tale {
 	struct job job;   /* TOLD_JOB: as it was */
 	/* TOLD_METRICS */
 	enum { READ_UNKNOWN, READ_IDLE, READ_ACTIVE } reading;
-	int64_t  oldest_ms, window_ms;
+	int64_t  oldest_ms, window_ms, sum;
 	uint64_t pods;  /* a hash of the set of pods */
 	int      named; /* containers, for the last look */
 	struct {

@@ -9,7 +9,7 @@
 
 #include "sim.h"
 
-#define TIMERS      512
+#define TIMERS      4096
 #define MONOTONIC_0 INT64_C(5000000) /* a node that was started a while ago, */
 #define BOOT_AHEAD  INT64_C(7000000) /* and has slept */
 

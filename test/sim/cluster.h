@@ -114,6 +114,7 @@ struct sample {
 struct cluster {
 	/* what kind of cluster it is */
 	bool    v1_34; /* else it answers as 1.26 does */
+	bool    lean;  /* it leaves out fields that nobody reads, which is faster */
 	int64_t resolution_ms;
 	char    id[48];               /* JOB_ID */
 	char    job_name[NAME_BYTES]; /* ours; and so on */

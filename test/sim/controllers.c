@@ -10,11 +10,22 @@
 
 static bool woken;
 
-static void look(int arg);
+static void    look(int arg);
+static int64_t next_look_ms; /* a timer is set for it; NEVER = none */
+
+/* One timer, for the earliest time at which something is due by itself. */
+static void look_at(int64_t ms)
+{
+	if (ms >= next_look_ms && next_look_ms > sim_ms())
+		return;
+	next_look_ms = ms;
+	sim_at(ms, look, 1);
+}
 
 void controllers_reset(void)
 {
 	woken = false;
+	next_look_ms = NEVER;
 }
 
 void controllers_wake(void)
@@ -61,12 +72,12 @@ static void kubelet(struct pod *p)
 		if (sim_ms() >= starts_ms)
 			pod_starts(p);
 		else
-			sim_at(starts_ms, look, 1);
+			look_at(starts_ms);
 	}
 	if (p->stops_ms == NEVER)
 		return;
 	if (sim_ms() < p->stops_ms) {
-		sim_at(p->stops_ms, look, 1);
+		look_at(p->stops_ms);
 		return;
 	}
 	if (p->phase <= POD_RUNNING)
@@ -104,8 +115,6 @@ static void job_finishes(struct job *j)
 	j->active = j->ready = 0;
 	trace("cluster", "Job %s is %s", j->name, j->end == END_COMPLETE ? "complete" : "failed");
 	job_changed(j, "MODIFIED");
-	if (j->ttl_s >= 0)
-		sim_after(SEC(j->ttl_s), look, 1);
 }
 
 /* Its pods have exited: on 1.34 that it ends is told first, and the end when none terminates. */
@@ -156,9 +165,14 @@ static void job_controller(struct job *j)
 
 static void ttl_controller(struct job *j)
 {
-	if (j->end != END_NONE && j->deleted_ms < 0 && j->ttl_s >= 0 &&
-	    sim_ms() >= j->finished_ms + SEC(j->ttl_s))
+	int64_t due_ms = j->finished_ms + SEC(j->ttl_s);
+
+	if (j->end == END_NONE || j->deleted_ms >= 0 || j->ttl_s < 0)
+		return;
+	if (sim_ms() >= due_ms)
 		job_delete(j, FOREGROUND, BY_CLUSTER);
+	else
+		look_at(due_ms);
 }
 
 /* ---- The garbage collector ---- */
@@ -223,6 +237,8 @@ static void look(int timer)
 {
 	if (!timer)
 		woken = false;
+	else
+		next_look_ms = NEVER;
 	for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
 		if (p->there)
 			kubelet(p);

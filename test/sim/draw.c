@@ -66,8 +66,10 @@ static void draw_cluster(void)
 	static const int64_t resolutions[] = { 15000, 15000, 15000, 60000, 120000 };
 
 	story.v1_34 = odds(700);
+	story.lean = mix(story.seed, 8) % 8 != 0;
 	story.resolution_ms = resolutions[in(0, 4)];
 	story.parallelism = odds(150) ? 2 : 1;
+	story.ttl_s = odds(800) ? 120 : odds(500) ? (int)in(0, 60) : -1;
 	story.latency_ms = odds(100) ? (int)in(100, 3000) : (int)in(2, 40);
 	if (odds(300))
 		(void)snprintf(story.id, sizeof(story.id), "12");
@@ -253,8 +255,11 @@ static void trouble_of_servers(void)
 	static const int         broker_says[] = { 500, 503, 401, 404 };
 	enum happen              w = what[in(0, 9)];
 
-	story_add(when(), w, w == HAPPEN_BROKER_DOWN ? broker_says[in(0, 3)] : in(0, 1),
-		  how_long());
+	story_add(when(), w,
+		  w == HAPPEN_BROKER_DOWN ? broker_says[in(0, 3)]
+		  : w == HAPPEN_DENIED    ? in(0, 2)
+					  : 0,
+		  w > HAPPEN_CONTROLLERS_DOWN && odds(60) ? FOR_EVER : how_long());
 }
 
 static void trouble_of_watches(void)
@@ -318,7 +323,7 @@ static int64_t last_of_all(void)
 	int64_t last = SEC(5);
 
 	for (int i = 0; i < story.count; i++)
-		if (story.h[i].at_ms + story.h[i].for_ms > last)
+		if (story.h[i].for_ms != FOR_EVER && story.h[i].at_ms + story.h[i].for_ms > last)
 			last = story.h[i].at_ms + story.h[i].for_ms;
 	return last;
 }

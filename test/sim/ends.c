@@ -4,6 +4,7 @@
 
 #include "broker.h"
 #include "evidence.h"
+#include "faults.h"
 #include "http_sim.h"
 #include "process.h"
 #include "settings.h"
@@ -16,12 +17,12 @@
 static struct {
 	int64_t read_ms, metrics_ms; /* the last answers of these; -1 = none in this start */
 	int64_t signal_ms;           /* -1 = none */
-	int64_t self_gone_ms;        /* our own Job went then; -1 = not */
+	int64_t given_up_ms;         /* our own Job went then; -1 = not */
 } seen;
 
 void ends_reset(void)
 {
-	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.self_gone_ms = -1;
+	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = -1;
 }
 
 void ends_on_answer(const struct request *q, const struct answer *a)
@@ -34,13 +35,16 @@ void ends_on_answer(const struct request *q, const struct answer *a)
 
 void ends_on_self_gone(void)
 {
-	seen.self_gone_ms = sim_ms();
+	seen.given_up_ms = sim_ms();
 }
 
-/* A Job that is made when nobody waits for it any more. */
-static bool is_too_late(const struct job *j)
+/* A Job that is made when nobody waits for it any more: behind the last read, or behind the end. */
+bool job_is_too_late(const struct job *j)
 {
-	return j && seen.self_gone_ms >= 0 && j->created_ms > seen.self_gone_ms;
+	if (!j)
+		return false;
+	return (seen.given_up_ms >= 0 && j->created_ms > seen.given_up_ms) ||
+	       (evidence.read_absent && !evidence.knows_ours && j->created_ms >= evidence.read_ms);
 }
 
 static int64_t calm_for_ms(void)
@@ -89,9 +93,11 @@ static bool newcomer_is_there(void)
 
 static void on_success(void)
 {
+	if (seen.given_up_ms < 0 && !job_lives(our_job()))
+		seen.given_up_ms = sim_ms();
 	if (settings.dry_run)
 		return;
-	if (job_lives(our_job()) && !is_too_late(our_job()))
+	if (job_lives(our_job()) && !job_is_too_late(our_job()))
 		broken("exit-beside-live-job", "it ends with 0, and its Job lives");
 	if (newcomer_is_there() && evidence.knows_ours && !evidence.read_gone &&
 	    !evidence.delete_accepted)
@@ -126,7 +132,7 @@ void promise_on_exit(int status)
 
 static const char *left_queue(void)
 {
-	if (newcomer_is_there() || evidence.broker_final)
+	if (newcomer_is_there() || evidence.broker_final || broker.down)
 		return NULL; /* nobody can tell whose they are; or our user may not */
 	for (int i = 0; i < broker.count; i++) {
 		const struct queue *q = &broker.queues[i];
@@ -145,14 +151,30 @@ static bool pods_are_its_business(void)
 	return may(VERB_LIST, RES_PODS) && may(VERB_DELETE, RES_PODS);
 }
 
+/* A foreground deletion waits for a pod whose node will not tell that it has ended. */
+static bool waits_for_lost_node(const struct job *j)
+{
+	bool lost = false;
+
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		lost |= p->there && p->dead_node && strcmp(p->job_uid, j->uid) == 0;
+	return lost && (j->finalizers & FINALIZER_FOREGROUND);
+}
+
 /* A word for why the Job is there still. */
 static const char *left_job(const struct job *j)
 {
+	if (waits_for_lost_node(j)) {
+		window("LOST_NODE");
+		return NULL;
+	}
 	if (!job_lives(j))
 		return j->deleted_ms >= 0 ? "left-deleted-job" : "left-finished-job";
 	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
 		if (p->there && p->dead_node && strcmp(p->job_uid, j->uid) == 0)
 			return "idle-beside-lost-pod";
+	if (!may(VERB_LIST, RES_METRICS))
+		return "metrics-by-name";
 	return cluster.resolution_ms > SEC(15) ? "idle-seldom-samples" : "idle-never-noticed";
 }
 
@@ -174,7 +196,7 @@ static const char *left(void)
 	const struct job     *self = job_of(cluster.self_name);
 
 	if (our_job())
-		return left_job(our_job());
+		return faults_deny_for_ever() && our_job()->ttl_s < 0 ? NULL : left_job(our_job());
 	if (pods_are_left())
 		return pods_are_its_business() ? "left-pods" : NULL;
 	if (s && s->whose == OURS && !s->inherited && !newcomer_is_there() &&
@@ -191,6 +213,14 @@ bool promises_settled(void)
 }
 
 /* ---- What stays, and is to be watched ---- */
+
+/* By LIST, or by GET of each pod whose name it may know. */
+static bool may_measure(void)
+{
+	return !cluster.metrics_absent && !cluster.metrics_down &&
+	       (may(VERB_LIST, RES_METRICS) ||
+		(may(VERB_GET, RES_METRICS) && may(VERB_LIST, RES_PODS)));
+}
 
 /* Nobody ends it: busy, held, suspended, or nothing can tell that it is idle. */
 bool job_stays(void)
@@ -210,14 +240,14 @@ bool job_stays(void)
 		waits |= p->phase == POD_PENDING || p->c[0].state == CONTAINER_WAITING;
 	}
 	return j->suspend || j->hold[0] || cpu > settings.threshold || !settings.check_cpu ||
-	       waits || !may(VERB_LIST, RES_METRICS);
+	       waits || !may_measure() || faults_deny_for_ever();
 }
 
 static void check_watching(void)
 {
 	const struct service *s = service_of(cluster.service_name);
 	bool                  listens = may(VERB_LIST, RES_JOBS) && may(VERB_WATCH, RES_JOBS);
-	bool measures = settings.check_cpu && may(VERB_LIST, RES_METRICS) && job_lives(our_job()) &&
+	bool measures = settings.check_cpu && may_measure() && job_lives(our_job()) &&
 			!our_job()->suspend && !our_job()->hold[0];
 
 	if (process.state == PROCESS_NONE)
@@ -231,7 +261,8 @@ static void check_watching(void)
 	if (listens && !http_sim_streams())
 		broken("not-listening", "there is no watch, and nothing speaks against one");
 	if (measures && sim_ms() - seen.metrics_ms > settings.interval_ms + SEC(20))
-		broken("not-measured", "no metrics were read for %lld s",
+		broken(may(VERB_LIST, RES_METRICS) ? "not-measured" : "metrics-by-name",
+		       "no metrics were read for %lld s",
 		       (long long)(sim_ms() - seen.metrics_ms) / 1000);
 	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS && !s->anew &&
 	    job_lives(our_job()) && !s->owner_count && sim_ms() - s->created_ms > REFUSED_MS)
@@ -243,7 +274,7 @@ void promises_at_end(void)
 	const char       *what = left();
 	const struct job *j = our_job();
 
-	if (is_too_late(j)) {
+	if (job_is_too_late(j)) {
 		window("LATE_JOB");
 		return;
 	}

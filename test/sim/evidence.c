@@ -27,7 +27,7 @@ void evidence_start(void)
 	       sizeof(e) - offsetof(struct evidence, read_ms));
 	e.cleaner_deleted = cleaner_deleted;
 	e.last_at_ms = e.last_idle_ms = e.read_ms = e.looked_ms = -1;
-	e.metrics.named = 0;
+	e.metrics.named = e.parts.named = 0;
 }
 
 /* ---- Idle readings ---- */
@@ -64,6 +64,42 @@ static void take_reading(const struct tale *t)
 	}
 	e.last_at_ms = e.last_idle_ms = t->at_ms;
 	e.gap_ms = gap_of(t);
+}
+
+static bool has_pod(const struct tale *t, const char *uid)
+{
+	for (int i = 0; i < t->named; i++)
+		if (strcmp(t->has[i].pod_uid, uid) == 0)
+			return true;
+	return false;
+}
+
+/* The metrics of one pod by its name: a reading, once there are those of each that is active. */
+static void take_part(const struct tale *t)
+{
+	struct tale *all = &e.parts;
+
+	if (!t->named || has_pod(all, t->has[0].pod_uid))
+		all->named = 0; /* the next round */
+	if (!all->named) {
+		*all = *t;
+	} else {
+		for (int i = 0; i < t->named && all->named < 2 * PODS; i++)
+			all->has[all->named++] = t->has[i];
+		all->sum += t->sum;
+		all->oldest_ms = t->oldest_ms < all->oldest_ms ? t->oldest_ms : all->oldest_ms;
+		all->at_ms = t->at_ms;
+		all->pods = mix(all->pods, t->pods);
+		if (t->reading == READ_UNKNOWN)
+			all->reading = READ_UNKNOWN;
+	}
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (pod_counts(p) && strcmp(p->job_uid, our_uid()) == 0 && !has_pod(all, p->uid))
+			return;
+	if (all->reading != READ_UNKNOWN)
+		all->reading = all->sum > settings.threshold ? READ_ACTIVE : READ_IDLE;
+	take_reading(all);
+	all->named = 0;
 }
 
 void evidence_on_told_job(const struct job *j)
@@ -150,7 +186,9 @@ void evidence_on_answer(const struct request *q, const struct answer *a)
 
 	switch (q->resource) {
 	case RES_METRICS:
-		if (t->told == TOLD_METRICS)
+		if (q->verb == VERB_GET && t->told == TOLD_METRICS)
+			take_part(t);
+		else if (t->told == TOLD_METRICS)
 			take_reading(t);
 		else
 			e.last_at_ms = -1;

@@ -17,6 +17,7 @@ struct evidence {
 	int64_t     newest_ms;    /* sample */
 	uint64_t    pods;         /* the set of pods that it is about */
 	struct tale metrics;      /* the last answer that was a reading */
+	struct tale parts;        /* of single pods, until there is one of each */
 	/* reads of the Job */
 	int64_t  read_ms; /* when the last one was made; -1 = none */
 	uint64_t read_rv;

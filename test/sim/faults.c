@@ -21,7 +21,7 @@ static struct trouble {
 } troubles[TROUBLES];
 
 static int64_t api_down_until_ms, api_starts_until_ms, etcd_hangs_until_ms;
-static int     odds_used;
+static bool    denied_for_ever;
 
 struct watch_weather watch_weather;
 
@@ -31,7 +31,12 @@ void faults_reset(void)
 		troubles[i].until_ms = -1;
 	api_down_until_ms = api_starts_until_ms = etcd_hangs_until_ms = -1;
 	watch_weather = (struct watch_weather){ 0 };
-	odds_used = 0;
+	denied_for_ever = false;
+}
+
+bool faults_deny_for_ever(void)
+{
+	return denied_for_ever;
 }
 
 /* ---- Answers that the fault gives ---- */
@@ -161,14 +166,14 @@ static enum fault draw(const struct request *q, int nth)
 	for (size_t i = 0; i < sizeof(story.placed) / sizeof(story.placed[0]); i++)
 		if (story.placed[i].nth == nth)
 			return (enum fault)story.placed[i].fault;
+	for (int i = 0; i < TROUBLES; i++)
+		if (sim_ms() < troubles[i].until_ms && matches(troubles[i].which, q))
+			return (enum fault)(troubles[i].which >> 8);
 	if (story_is_calm())
 		return FAULT_NONE;
 	enum fault f = server_fault(q);
 	if (f != FAULT_NONE)
 		return f;
-	for (int i = 0; i < TROUBLES; i++)
-		if (sim_ms() < troubles[i].until_ms && matches(troubles[i].which, q))
-			return (enum fault)(troubles[i].which >> 8);
 	if ((int)(mix(mix(story.seed, 31), (uint64_t)nth) % 10000) >= story.fault_odds)
 		return FAULT_NONE;
 	return passing[mix(mix(story.seed, 32), (uint64_t)nth) %
@@ -196,9 +201,10 @@ struct fate fate_draw(const struct request *q, int nth)
 
 static void add_trouble(int64_t which, int64_t for_ms)
 {
-	static int next;
+	static int next; /* a ring */
 
-	troubles[next++ % TROUBLES] = (struct trouble){ which, sim_ms() + for_ms };
+	troubles[next++ % TROUBLES] =
+		(struct trouble){ which, for_ms == FOR_EVER ? FOR_EVER : sim_ms() + for_ms };
 }
 
 static void set_false(int arg)
@@ -311,8 +317,11 @@ bool fault_does(const struct happening *h)
 		return true;
 	case HAPPEN_DENIED:
 		add_trouble(WHICH(VERB_DELETE, RES_JOBS,
-				  h->arg ? FAULT_S422_POLICY : FAULT_S403_WEBHOOK),
+				  h->arg == 0   ? FAULT_S403_WEBHOOK
+				  : h->arg == 1 ? FAULT_S422_POLICY
+						: FAULT_S500_WEBHOOK),
 			    h->for_ms);
+		denied_for_ever |= h->for_ms == FOR_EVER;
 		return true;
 	case HAPPEN_WATCH_CUT: watch_cut(); return true;
 	case HAPPEN_WATCH_END: watch_end(); return true;

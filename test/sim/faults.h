@@ -52,6 +52,7 @@ struct fate {
 };
 
 void faults_reset(void);
+bool faults_deny_for_ever(void); /* nobody may delete a Job */
 
 /* Draws what becomes of the @nth request of this life. */
 struct fate fate_draw(const struct request *q, int nth);

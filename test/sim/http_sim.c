@@ -48,6 +48,7 @@ struct http_exchange {
 };
 
 static struct http_exchange exchanges[EXCHANGES];
+static int                  in_use; /* those from here on are free */
 static int                  generation;
 static bool                 delivered;
 static int                  idle_waits;
@@ -62,7 +63,7 @@ int http_sim_requests(void)
 
 bool http_sim_streams(void)
 {
-	for (int i = 0; i < EXCHANGES; i++)
+	for (int i = 0; i < in_use; i++)
 		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].abandoned)
 			return true;
 	return false;
@@ -74,6 +75,7 @@ void http_sim_reset(uint64_t seed)
 		buf_fini(&exchanges[i].response.body);
 		exchanges[i].stage = STAGE_FREE;
 	}
+	in_use = 0;
 	rng_bytes = rng_of(seed, 4);
 	request_count = 0;
 	idle_waits = 0;
@@ -83,7 +85,7 @@ void http_sim_reset(uint64_t seed)
 /* The program is gone, and its connections with it; what is on its way still arrives. */
 void http_sim_abandon(void)
 {
-	for (int i = 0; i < EXCHANGES; i++)
+	for (int i = 0; i < in_use; i++)
 		if (exchanges[i].stage != STAGE_FREE)
 			http_end(NULL, &exchanges[i]);
 }
@@ -122,7 +124,7 @@ static int connections(const struct http_exchange *like)
 {
 	int n = 0;
 
-	for (int i = 0; i < EXCHANGES; i++)
+	for (int i = 0; i < in_use; i++)
 		n += (exchanges[i].stage == STAGE_SENT || exchanges[i].stage == STAGE_STREAMS) &&
 		     !exchanges[i].abandoned &&
 		     (exchanges[i].q.resource == RES_QUEUES) == (like->q.resource == RES_QUEUES);
@@ -131,7 +133,7 @@ static int connections(const struct http_exchange *like)
 
 static void send_queued(void)
 {
-	for (int i = 0; i < EXCHANGES; i++)
+	for (int i = 0; i < in_use; i++)
 		if (exchanges[i].stage == STAGE_QUEUED &&
 		    connections(&exchanges[i]) < HTTP_HOST_CONNECTIONS)
 			send_now(&exchanges[i]);
@@ -274,7 +276,7 @@ static void on_pump(int arg)
 
 void watch_tell(void)
 {
-	for (int i = 0; i < EXCHANGES; i++) {
+	for (int i = 0; i < in_use; i++) {
 		struct http_exchange *x = &exchanges[i];
 		if (x->stage == STAGE_STREAMS && !x->abandoned)
 			sim_after(delay(1, 30) + watch_weather.late_ms, on_pump, tag(x));
@@ -283,7 +285,7 @@ void watch_tell(void)
 
 static void end_streams(CURLcode how)
 {
-	for (int i = 0; i < EXCHANGES; i++)
+	for (int i = 0; i < in_use; i++)
 		if (exchanges[i].stage == STAGE_STREAMS)
 			end_stream(&exchanges[i], how);
 }
@@ -409,6 +411,7 @@ struct http_exchange *http_sim_free(void)
 		struct http_exchange *x = &exchanges[i];
 		if (x->stage != STAGE_FREE)
 			continue;
+		in_use = i + 1 > in_use ? i + 1 : in_use;
 		x->generation = generation++ & 0xffff;
 		x->abandoned = x->ending = false;
 		x->answer.status = 0;
@@ -503,7 +506,7 @@ static void deliver_bytes(struct http_exchange *x)
 
 static void deliver(void)
 {
-	for (int i = 0; i < EXCHANGES; i++) {
+	for (int i = 0; i < in_use; i++) {
 		struct http_exchange *x = &exchanges[i];
 		if (x->stage == STAGE_STREAMS && !x->abandoned && (x->out.n || x->ending))
 			deliver_bytes(x);

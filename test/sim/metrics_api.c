@@ -86,16 +86,21 @@ static int active_pods(const char *label)
 	return 0;
 }
 
+static bool useless(void)
+{
+	return quirks.no_time || quirks.empty || quirks.negative;
+}
+
 static void judge(struct tale *tale, const char *label, int items, int64_t sum)
 {
 	int64_t age_ms = sim_ms() - tale->oldest_ms, most_ms = 2 * tale->window_ms;
-	bool    useless = quirks.no_time || quirks.empty || quirks.negative || !tale->named;
 
 	if (most_ms < SEC(90))
 		most_ms = SEC(90);
 	tale->told = TOLD_METRICS;
 	tale->at_ms = sim_ms();
-	tale->reading = items == 0 || items < active_pods(label) || useless || age_ms > most_ms
+	tale->reading = items == 0 || items < active_pods(label) || useless() || !tale->named ||
+					age_ms > most_ms
 				? READ_UNKNOWN
 			: sum > settings.threshold ? READ_ACTIVE
 						   : READ_IDLE;
@@ -116,6 +121,12 @@ static void get_one(const struct request *q, struct answer *a)
 		text_add(&a->body, "{\"kind\":\"PodMetrics\",\"apiVersion\":"
 				   "\"metrics.k8s.io/v1beta1\",");
 		struct text item = { 0 };
+		int64_t     sum = 0;
+		a->tale.told = TOLD_METRICS;
+		a->tale.at_ms = sim_ms();
+		tell(&a->tale, &cluster.samples[i], &sum);
+		a->tale.sum = sum;
+		a->tale.reading = useless() ? READ_UNKNOWN : READ_IDLE; /* of one pod; no sum yet */
 		item_json(&item, &cluster.samples[i]);
 		text_add(&a->body, item.p + 1);
 		text_free(&item);

@@ -34,6 +34,7 @@ static void make_job(void)
 		return; /* a newcomer was faster */
 	struct job *j = job_create(OURS, cluster.job_name, false);
 	j->parallelism = story.parallelism;
+	j->ttl_s = story.ttl_s;
 	j->cpu = story.cpu;
 }
 

@@ -34,9 +34,10 @@ struct process process;
 static char    directory[64];
 static char    token_path[80];
 static jmp_buf out_of_the_program;
-static int     signal_pipe[2] = { -1, -1 };
-static int     given_fd = -1; /* the program's end of it */
-static int     incarnation;   /* of timers that belong to one start */
+static int     signal_fd = -1;    /* the program's signalfd: a descriptor of nothing */
+static int     signals_unread[4]; /* numbers of signals that it has not read */
+static int     unread;
+static int     incarnation; /* of timers that belong to one start */
 
 /* ---- What the program keeps between two starts: nothing. Its statics are put back ---- */
 
@@ -110,8 +111,6 @@ void process_setup(void)
 		write_file(path, i == 1 ? "panda" : "");
 	}
 	process_token(SIM_TOKEN);
-	if (pipe2(signal_pipe, O_NONBLOCK | O_CLOEXEC) < 0)
-		sim_fatal("pipe: %s", strerror(errno));
 }
 
 void process_teardown(void)
@@ -136,25 +135,16 @@ void process_reset(void)
 
 /* ---- Signals ---- */
 
-static void drain_signals(void)
-{
-	char rest[1024];
-
-	while (read(signal_pipe[0], rest, sizeof(rest)) > 0)
-		;
-}
-
 void process_signal(int number)
 {
-	struct signalfd_siginfo info = { .ssi_signo = (uint32_t)number };
-
 	if (process.state != PROCESS_RUNS)
 		return;
 	trace("node", "signal %d", number);
 	process.signals++;
 	process.signal_news = true;
 	promise_on_signal();
-	(void)!write(signal_pipe[1], &info, sizeof(info));
+	if (unread < 4)
+		signals_unread[unread++] = number;
 }
 
 /* ---- Its kubelet ---- */
@@ -234,16 +224,16 @@ void process_run(void)
 	process.signals = 0;
 	process.doomed = process.signal_news = false;
 	process.frozen_until_ms = 0;
-	drain_signals();
+	unread = 0;
 	fresh_statics();
 	trace("node", "the cleaner starts");
 	promise_on_start();
 	if (setjmp(out_of_the_program) == 0)
 		status = cleanup_main(1, argv);
 	http_sim_abandon();
-	if (status == KILLED && given_fd >= 0)
-		(void)close(given_fd);
-	given_fd = -1;
+	if (status == KILLED && signal_fd >= 0)
+		(void)close(signal_fd);
+	signal_fd = -1;
 	if (!process.over)
 		has_ended(status);
 }
@@ -252,6 +242,8 @@ void process_run(void)
 
 int     __wrap_signalfd(int fd, const sigset_t *set, int flags);
 ssize_t __wrap_write(int fd, const void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n);
+ssize_t __real_read(int fd, void *p, size_t n);
 ssize_t __real_write(int fd, const void *p, size_t n);
 int     __wrap_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 int     __wrap_sigaction(int number, const struct sigaction *act, struct sigaction *old);
@@ -263,8 +255,25 @@ int __wrap_signalfd(int fd, const sigset_t *set, int flags)
 	(void)fd;
 	(void)set;
 	(void)flags;
-	given_fd = fcntl(signal_pipe[0], F_DUPFD_CLOEXEC, 3);
-	return given_fd;
+	signal_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return signal_fd;
+}
+
+ssize_t __wrap_read(int fd, void *p, size_t n)
+{
+	if (fd != signal_fd)
+		return __real_read(fd, p, n);
+	if (!unread) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (n < sizeof(struct signalfd_siginfo))
+		sim_fatal("a read of less than one signal");
+	*(struct signalfd_siginfo *)p =
+		(struct signalfd_siginfo){ .ssi_signo = (uint32_t)signals_unread[0] };
+	memmove(signals_unread, signals_unread + 1, sizeof(signals_unread[0]) * 3);
+	unread--;
+	return sizeof(struct signalfd_siginfo);
 }
 
 /* Its log; other descriptors are not touched. */

@@ -101,7 +101,11 @@ static void on_self_delete(const struct job *self)
 		others("the newer cleaner's Job", self->whose, self->name);
 		return;
 	}
-	if (job_lives(our_job()))
+	if (job_is_too_late(our_job())) {
+		window("LATE_JOB");
+		return;
+	}
+	if (our_job())
 		broken("self-too-soon", "our own Job goes before the Job");
 	if (s && s->whose == OURS && !s->inherited) {
 		if (s->anew)

@@ -20,6 +20,7 @@ void story_reset(void)
 				.v1_34 = true,
 				.resolution_ms = SEC(15),
 				.parallelism = 1,
+				.ttl_s = 120,
 				.cpu = 2000000,
 				.latency_ms = 20 };
 	settings_reset();
@@ -79,7 +80,9 @@ void story_print(void)
 			print_which(h);
 		else if (h->arg)
 			(void)printf(" %lld", (long long)h->arg);
-		if (h->for_ms)
+		if (h->for_ms == FOR_EVER)
+			(void)printf(" for ever");
+		else if (h->for_ms)
 			(void)printf(" for %.3f", (double)h->for_ms / 1000);
 		(void)putchar('\n');
 	}
@@ -91,8 +94,7 @@ static void happens(int i)
 {
 	const struct happening *h = &story.h[i];
 
-	trace("story", "%s %lld for %lld ms", happen_names[h->what], (long long)h->arg,
-	      (long long)h->for_ms);
+	trace("story", "%s", happen_names[h->what]);
 	if (!owner_does(h) && !fault_does(h))
 		sim_fatal("nobody does '%s'", happen_names[h->what]);
 }
@@ -107,6 +109,7 @@ void story_begin(void)
 	faults_reset();
 	controllers_reset();
 	cluster.v1_34 = story.v1_34;
+	cluster.lean = story.lean;
 	cluster.resolution_ms = story.resolution_ms;
 	broker.redeclares = story.redeclares;
 	for (int r = 0; r < RESOURCES; r++)

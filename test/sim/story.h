@@ -86,6 +86,7 @@ struct happening {
 };
 
 #define HAPPENINGS_MAX 96
+#define FOR_EVER       NEVER /* as @for_ms: also in the calm */
 
 /* One adverse event at one request: the @nth of the life, counted from 1. */
 struct placed {
@@ -97,8 +98,10 @@ struct story {
 	uint64_t         seed;
 	char             id[48];
 	bool             v1_34;
+	bool             lean; /* answers leave out what nobody reads */
 	int64_t          resolution_ms;
 	int              parallelism;
+	int              ttl_s;               /* of the job; -1 = none */
 	int64_t          cpu;                 /* of the job's pods at first */
 	int              redeclares;          /* in 1000 */
 	unsigned         no_right[RESOURCES]; /* for ever */
