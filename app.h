@@ -31,8 +31,8 @@ void app_wait(struct app *a, int64_t until_ms);
 
 /*
  * Makes one request and waits for its answer; a signal that comes meanwhile ends it. Returns 0 with
- * @ret filled (a failure to send is K8S_UNREACHABLE), or -ECANCELED. The caller frees @ret in either
- * case.
+ * @ret filled (a failure to send is K8S_UNREACHABLE), or -ECANCELED. The caller frees @ret in
+ * either case.
  */
 int app_call(struct app *a, const struct k8s_request *q, struct k8s_result *ret);
 

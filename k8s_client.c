@@ -227,8 +227,7 @@ static enum k8s_answer answer_of(const struct k8s_request *q, const struct http_
 	switch (r->status) {
 	case 401: return K8S_UNAUTHORIZED;
 	case 403: /* what no token gets; only the words tell it from a missing permission */
-		return strstr(s->message, "\"system:anonymous\"") ? K8S_UNAUTHORIZED
-								  : K8S_REFUSED;
+		return strstr(s->message, "\"system:anonymous\"") ? K8S_UNAUTHORIZED : K8S_REFUSED;
 	case 404: return names_object(s, q) ? K8S_ABSENT : K8S_TROUBLE;
 	case 408:
 	case 429: return K8S_TROUBLE;

@@ -16,7 +16,7 @@
 
 #define K8S_NAME_SIZE     254
 #define K8S_UID_SIZE      64
-#define K8S_VERSION_SIZE  64  /* a resourceVersion: opaque */
+#define K8S_VERSION_SIZE  64   /* a resourceVersion: opaque */
 #define K8S_SELECTOR_SIZE 1024 /* `key=value,key=value`; it goes into a URL */
 #define K8S_HOLD_SIZE     64
 #define K8S_WORDS_SIZE    512
@@ -26,23 +26,23 @@
 enum job_finished { JOB_NOT_FINISHED, JOB_COMPLETE, JOB_FAILED };
 
 struct k8s_job {
-	char              name[K8S_NAME_SIZE];
-	char              uid[K8S_UID_SIZE];
-	char              version[K8S_VERSION_SIZE];
-	char              selector[K8S_SELECTOR_SIZE]; /* spec.selector.matchLabels; "" = unusable */
-	enum job_finished finished;                    /* condition Complete or Failed is True */
-	int64_t           finished_ms;                 /* Unix, of that condition; -1 unknown */
-	int64_t           created_ms;                  /* Unix; -1 unknown */
-	int64_t           started_ms;                  /* Unix, status.startTime; -1 unknown */
-	int64_t           ttl_ms;                      /* ttlSecondsAfterFinished; -1 none */
-	uint32_t          active;                      /* status.active: pods not finished */
-	int32_t           ready;                       /* status.ready; -1: the server has none */
-	bool              suspended;                   /* spec.suspend or condition Suspended */
-	bool              deleting;                    /* has a deletionTimestamp */
-	bool              foreground;                  /* finalizer foregroundDeletion */
-	bool              orphaning;                   /* finalizer orphan: its pods would stay */
-	bool              has_hold;                    /* has the annotation */
-	char              hold[K8S_HOLD_SIZE];         /* its value, cut to fit (then: no time) */
+	char name[K8S_NAME_SIZE];
+	char uid[K8S_UID_SIZE];
+	char version[K8S_VERSION_SIZE];
+	char selector[K8S_SELECTOR_SIZE];      /* spec.selector.matchLabels; "" = unusable */
+	enum job_finished finished;            /* condition Complete or Failed is True */
+	int64_t           finished_ms;         /* Unix, of that condition; -1 unknown */
+	int64_t           created_ms;          /* Unix; -1 unknown */
+	int64_t           started_ms;          /* Unix, status.startTime; -1 unknown */
+	int64_t           ttl_ms;              /* ttlSecondsAfterFinished; -1 none */
+	uint32_t          active;              /* status.active: pods not finished */
+	int32_t           ready;               /* status.ready; -1: the server has none */
+	bool              suspended;           /* spec.suspend or condition Suspended */
+	bool              deleting;            /* has a deletionTimestamp */
+	bool              foreground;          /* finalizer foregroundDeletion */
+	bool              orphaning;           /* finalizer orphan: its pods would stay */
+	bool              has_hold;            /* has the annotation */
+	char              hold[K8S_HOLD_SIZE]; /* its value, cut to fit (then: no time) */
 };
 
 struct k8s_service {

@@ -211,8 +211,8 @@ static int container_from(const json_t *c, const char *pod, struct pod_metrics *
 {
 	const json_t *entry = json_object_get(c, "name");
 	const char   *name = json_string_value(entry);
-	const char *cpu = json_string_value(json_object_get(json_object_get(c, "usage"), "cpu"));
-	int64_t     nanocores;
+	const char   *cpu = json_string_value(json_object_get(json_object_get(c, "usage"), "cpu"));
+	int64_t       nanocores;
 
 	if (json_is_object(c) && (!entry || json_is_null(entry)))
 		return 0;
@@ -332,11 +332,6 @@ int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, st
 }
 
 /* ---- Readings and the idle count ---- */
-
-static int64_t max_ms(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
 
 enum reading metrics_judge(const struct pod_metrics *m, int64_t threshold_nanocores,
 			   uint32_t active_pods, int64_t date_ms, const char **ret_why)

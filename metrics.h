@@ -11,8 +11,8 @@
 
 #include "util.h"
 
-#define METRICS_MAX_AGE_MS    INT64_C(90000) /* a sample older than this tells nothing */
-#define METRICS_MAX_FUTURE_MS INT64_C(60000) /* nor does one from further ahead */
+#define METRICS_MAX_AGE_MS    INT64_C(90000)  /* a sample older than this tells nothing */
+#define METRICS_MAX_FUTURE_MS INT64_C(60000)  /* nor does one from further ahead */
 #define METRICS_MAX_WINDOW_MS INT64_C(600000) /* no window is believed to be longer */
 
 /*
@@ -53,12 +53,12 @@ struct pod_metrics {
 
 /*
  * Decodes @body. An entry without a name, or named POD, is the pod's total or its sandbox and no
- * container: it is left out. What comes twice counts once, with the larger value. A quantity that is
- * negative or no quantity, a missing or null timestamp, an item without containers, a sum that
- * overflows, JSON of another shape or kind than PodMetricsList: each is an error, because each makes
- * the reading unknown. An empty list is not an error.
- * On success *@ret is overwritten (the caller has passed it empty or called the _fini before) and
- * owned by the caller. Returns 0, -EBADMSG, -ENOMEM.
+ * container: it is left out. What comes twice counts once, with the larger value. A quantity that
+ * is negative or no quantity, a missing or null timestamp, an item without containers, a sum that
+ * overflows, JSON of another shape or kind than PodMetricsList: each is an error, because each
+ * makes the reading unknown. An empty list is not an error. On success *@ret is overwritten (the
+ * caller has passed it empty or called the _fini before) and owned by the caller. Returns 0,
+ * -EBADMSG, -ENOMEM.
  */
 int  pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, struct err *err);
 void pod_metrics_fini(struct pod_metrics *m);
@@ -94,9 +94,9 @@ int64_t idle_count_gap_ms(const struct idle_count *c, int64_t interval_ms);
 
 /*
  * Counts one check. Idle adds one, and one to @distinct if its sample is newer than every sample so
- * far; active clears; unknown leaves the count (@m is NULL where there was no answer to decode). What
- * clears it first, whatever the reading: a gap since the last idle check, another set of pods, or
- * none; and a gap in the samples' own time.
+ * far; active clears; unknown leaves the count (@m is NULL where there was no answer to decode).
+ * What clears it first, whatever the reading: a gap since the last idle check, another set of pods,
+ * or none; and a gap in the samples' own time.
  * @at_ms     time of the check on its grid (not of the answer), so that exactly three intervals are
  *            no gap
  * Returns NULL, or why the count was cleared from above zero: a literal of a few words.

@@ -4,42 +4,25 @@
 
 #define LOOK_MS        INT64_C(2000)  /* no more may an Event take, or a look that may fail */
 #define SIGNAL_READ_MS INT64_C(1000)  /* the one read behind a signal */
-#define NEWS_MS        INT64_C(250)   /* events come in bursts: no more than four reads a second */
+#define NEWS_MS        INT64_C(500)   /* events come in bursts: no more than two reads a second */
 #define REREAD_MS      INT64_C(60000) /* the Job is read again at least this often */
 #define REREAD_CHECKS  6              /* ... and with every sixth check */
 #define FRESH_MS       INT64_C(60000) /* no evidence for a DELETE is older, at long intervals */
-#define RECENT_MS      INT64_C(2000)  /* adoption follows a read of the Job as closely */
+#define RECENT_MS      INT64_C(2000)  /* adoption follows a read of the Job as closely, ... */
 #define POLL_MIN_MS    INT64_C(100)
 #define POLL_MAX_MS    INT64_C(2000)
 #define PODS_GRACE_MS  INT64_C(20000) /* then the controllers are down, and we delete the pods */
 #define HELD_UP_MS     INT64_C(30000) /* a Job, or pods, that stay so long hold up nothing more */
-#define LAST_POD_MS    INT64_C(60000) /* a terminating pod may declare its queue again */
-#define SIGNAL_MS      INT64_C(22500) /* a signal leaves 25 s to a teardown; 2 to tell what is left */
-#define SIGNAL_TWO_MS  INT64_C(500)   /* ... and a second one 1 s */
 #define SELF_MS        INT64_C(10000) /* for our own Job, behind the deadline */
-#define SELF_TRIES     3
 
-static int64_t min_ms(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
+/* ---- The rules: each says when its request is due, NEVER if it is not wanted ---- */
 
-static int64_t max_ms(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
+typedef int64_t due_fn(const struct world *w, const struct config *cfg, int64_t now);
 
-/* ---- Deadlines ---- */
-
-static int64_t deadline_ms(const struct world *w, const struct config *cfg)
-{
-	if (!w->over.trigger)
-		return NEVER;
-	int64_t d = max_ms(w->over.ms, job_kept_until_ms(w, cfg)) + cfg->teardown_timeout_ms;
-	if (w->signals)
-		d = min_ms(d, w->signal_ms + (w->signals == 1 ? SIGNAL_MS : SIGNAL_TWO_MS));
-	return d;
-}
+#define UNUSED __attribute__((unused))
+#define RULE(due)                                                                                  \
+	static int64_t due(const struct world *w, UNUSED const struct config *cfg,                 \
+			   UNUSED int64_t now)
 
 /* A poll that slows down: soon at first, then ever as long as it has lasted. */
 static int64_t poll_due_ms(const struct world *w, enum ask a, int64_t since_ms)
@@ -51,144 +34,6 @@ static int64_t poll_due_ms(const struct world *w, enum ask a, int64_t since_ms)
 	return last + min_ms(max_ms(last - since_ms, POLL_MIN_MS), POLL_MAX_MS);
 }
 
-/* ---- What has become of each thing ---- */
-
-static int64_t ended_ms(const struct world *w)
-{
-	return w->gone_ms ? w->gone_ms : w->over.ms;
-}
-
-static bool job_has_ended(const struct world *w) /* ... and has gone, or was never there */
-{
-	return w->gone_ms || w->over.trigger == TRIGGER_MISSING;
-}
-
-static enum fate job_fate(const struct world *w)
-{
-	if (w->name == NAME_OTHER)
-		return FATE_NEWCOMER;
-	if (!job_has_ended(w))
-		return FATE_NONE;
-	return w->accepted || w->acting ? FATE_DELETED : FATE_ABSENT;
-}
-
-static uint64_t ended_at(const struct world *w)
-{
-	return w->gone_ms ? w->gone : w->over.seq;
-}
-
-static bool pods_are_known(const struct world *w)
-{
-	return w->asked[ASK_PODS].told > ended_at(w);
-}
-
-static enum fate pods_fate(const struct world *w)
-{
-	if (!job_has_ended(w))
-		return FATE_NONE;
-	if (pods_are_forbidden(w) && w->asked[ASK_PODS].sent > ended_at(w))
-		return FATE_OFF; /* nothing is known of them: Background takes them along */
-	return pods_are_known(w) && !staying_pod(w) ? FATE_DELETED : FATE_NONE;
-}
-
-static enum fate service_fate(const struct world *w)
-{
-	const struct service *s = &w->service;
-	bool behind = w->asked[ASK_SERVICE].told > w->over.seq ||
-		      w->asked[ASK_DELETE_SERVICE].told > w->over.seq;
-
-	if (w->name == NAME_OTHER || s->theirs)
-		return FATE_NEWCOMER;
-	if (s->known != ABSENT || !behind)
-		return FATE_NONE;
-	return s->deleted ? FATE_DELETED : FATE_ABSENT;
-}
-
-/* Behind the last pod, the queues are listed once more. */
-static bool is_last_walk(const struct world *w)
-{
-	if (pods_fate(w) == FATE_OFF)
-		return true;
-	if (w->pods.empty)
-		return w->queues.began > w->pods.empty;
-	return job_has_ended(w) && w->asked[ASK_QUEUES].told_ms >= ended_ms(w) + LAST_POD_MS;
-}
-
-static enum fate queues_fate(const struct world *w, const struct config *cfg, int64_t now)
-{
-	const struct queues *q = &w->queues;
-
-	if (!cfg->rabbitmq_url[0])
-		return FATE_OFF;
-	if (w->name == NAME_OTHER)
-		return FATE_NEWCOMER;
-	if (q->final)
-		return FATE_FORBIDDEN;
-	if (q->step != QUEUES_WALKED)
-		return FATE_NONE;
-	if (q->refused.count)
-		return q->hopeless || now - q->since_ms >= QUEUES_PATIENCE_MS ? FATE_LEFT
-									      : FATE_NONE;
-	if (!is_last_walk(w))
-		return FATE_NONE;
-	return q->deleted ? FATE_DELETED : FATE_ABSENT;
-}
-
-static enum fate self_fate(const struct world *w, const struct config *cfg)
-{
-	const struct asked *a = &w->asked[ASK_DELETE_SELF];
-
-	if (!cfg->delete_self)
-		return FATE_OFF;
-	if (w->self_theirs)
-		return FATE_NEWCOMER;
-	if (w->self_deleted)
-		return FATE_DELETED;
-	if (w->self == ABSENT)
-		return FATE_ABSENT;
-	if (a->refused >= SELF_TRIES)
-		return FATE_FORBIDDEN;
-	return a->failed + a->refused >= SELF_TRIES || w->self == UNKNOWN ? FATE_LEFT : FATE_NONE;
-}
-
-/* What is not settled when time is up. */
-static enum fate unsettled(enum fate f, bool deleting, bool refused)
-{
-	if (f != FATE_NONE)
-		return f;
-	return deleting ? FATE_DELETING : refused ? FATE_FORBIDDEN : FATE_LEFT;
-}
-
-struct fates plan_fates(const struct world *w, const struct config *cfg, int64_t now)
-{
-	struct fates f = { job_fate(w), pods_fate(w), service_fate(w), queues_fate(w, cfg, now),
-			   self_fate(w, cfg) };
-
-	if (now < deadline_ms(w, cfg))
-		return f;
-	f.job = unsettled(f.job, w->deleting_ms, is_refused(w, ASK_DELETE_JOB));
-	f.pods = job_has_ended(w) ? unsettled(f.pods, false, is_refused(w, ASK_DELETE_POD)) : f.pods;
-	f.service = unsettled(f.service, w->service.deleting,
-			      is_refused(w, ASK_DELETE_SERVICE) || is_refused(w, ASK_SERVICE));
-	f.queues = unsettled(f.queues, false, false);
-	return f;
-}
-
-/* All but our own Job, and nothing is left: but of a broker that does not answer, in time. */
-static bool is_self_next(const struct world *w, const struct config *cfg, int64_t now)
-{
-	struct fates f = plan_fates(w, cfg, now);
-	bool late = now >= deadline_ms(w, cfg);
-
-	return w->over.trigger && f.job && f.pods && f.service && f.queues &&
-	       fates_are_complete(&f) && f.job != FATE_NEWCOMER &&
-	       !(late && w->signals && f.queues == FATE_LEFT);
-}
-
-/* ---- The rules: each says when its request is due, NEVER if it is not wanted ---- */
-
-typedef int64_t due_fn(const struct world *w, const struct config *cfg, int64_t now);
-
 /* Unless the server has asked not to be asked. */
 static bool signal_is_answered(const struct world *w)
 {
@@ -197,15 +42,13 @@ static bool signal_is_answered(const struct world *w)
 	return a->sent > w->signal_seq || a->patience_ms > w->signal_ms + SIGNAL_READ_MS;
 }
 
-static int64_t read_behind_signal(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_behind_signal)
 {
-	(void)cfg, (void)now;
 	return w->signals && !w->over.trigger && !signal_is_answered(w) ? 0 : NEVER;
 }
 
-static int64_t read_self(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_self)
 {
-	(void)now;
 	return cfg->delete_self && w->self == UNKNOWN && !w->over.trigger ? 0 : NEVER;
 }
 
@@ -218,15 +61,15 @@ static bool job_is_to_go(const struct world *w)
 }
 
 /* One try, for its owner may have created it anew: it is ours if the Job is, behind the read. */
-static int64_t read_service_first(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_service_first)
 {
-	(void)cfg, (void)now;
-	return job_is_to_go(w) && w->asked[ASK_SERVICE].sent < w->ripe ? 0 : NEVER;
+	bool on_its_way = w->ripe && w->deleting_ms && !w->accepted && w->name == NAME_OURS;
+
+	return (job_is_to_go(w) || on_its_way) && w->asked[ASK_SERVICE].sent < w->ripe ? 0 : NEVER;
 }
 
-static int64_t delete_ended_job(const struct world *w, const struct config *cfg, int64_t now)
+RULE(delete_ended_job)
 {
-	(void)cfg, (void)now;
 	return job_is_to_go(w) ? 0 : NEVER;
 }
 
@@ -257,8 +100,7 @@ static bool pods_are_looked_at(const struct world *w, const struct config *cfg, 
 static bool job_is_looked_at(const struct world *w, const struct config *cfg, int64_t now)
 {
 	return is_looked_at(w, cfg, ASK_JOB, now) &&
-	       (pods_are_left_out(w, now) ||
-		w->asked[ASK_JOB].told > w->asked[ASK_PODS].told_at);
+	       (pods_are_left_out(w, now) || w->asked[ASK_JOB].told > w->asked[ASK_PODS].told_at);
 }
 
 /* Not before the DELETE may be tried again. */
@@ -272,21 +114,20 @@ static bool reading_is_old(const struct world *w, const struct config *cfg, int6
 	return idle_is_due(w, cfg, now) && now - w->idle.reading_ms >= fresh_ms(cfg);
 }
 
-static int64_t look_at_service(const struct world *w, const struct config *cfg, int64_t now)
+RULE(look_at_service)
 {
-	(void)cfg, (void)now;
 	return w->asked[ASK_SERVICE].sent < w->idle.look ? look_due_ms(w) : NEVER;
 }
 
-static int64_t look_at_pods(const struct world *w, const struct config *cfg, int64_t now)
+RULE(look_at_pods)
 {
 	return pods_are_looked_at(w, cfg, now) ? NEVER : look_due_ms(w);
 }
 
-static int64_t look_at_job(const struct world *w, const struct config *cfg, int64_t now)
+RULE(look_at_job)
 {
 	return pods_are_looked_at(w, cfg, now) && !job_is_looked_at(w, cfg, now) ? look_due_ms(w)
-										  : NEVER;
+										 : NEVER;
 }
 
 /* Without status.ready and without the right to list pods nobody can know: then never. */
@@ -295,7 +136,7 @@ static bool pending_is_known(const struct world *w, int64_t now)
 	return !pods_are_left_out(w, now) || w->job.ready >= 0;
 }
 
-static int64_t delete_idle_job(const struct world *w, const struct config *cfg, int64_t now)
+RULE(delete_idle_job)
 {
 	if (!pods_are_looked_at(w, cfg, now) || !job_is_looked_at(w, cfg, now))
 		return NEVER;
@@ -306,35 +147,34 @@ static int64_t delete_idle_job(const struct world *w, const struct config *cfg, 
 
 /* ---- The Job, read again ---- */
 
-static int64_t read_on_news(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_on_news)
 {
 	const struct asked *a = &w->asked[ASK_JOB];
 
-	(void)cfg, (void)now;
 	if (w->news <= a->told || w->name == NAME_OTHER)
 		return NEVER;
 	return a->sent_ms && w->finish <= a->told ? a->sent_ms + NEWS_MS : 0;
 }
 
-static int64_t read_until_gone(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_until_gone)
 {
-	(void)cfg, (void)now;
 	if (!w->deleting_ms || w->gone_ms)
 		return NEVER;
 	return poll_due_ms(w, ASK_JOB, w->deleting_ms);
 }
 
 /* What could be a newcomer's by now is not touched before the name was read behind it. */
-static int64_t read_whose(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_whose)
 {
-	uint64_t read = w->asked[ASK_JOB].told;
+	uint64_t              read = w->asked[ASK_JOB].told;
 	const struct service *s = &w->service;
-	bool service = s->known == THERE && strcmp(s->uid, s->ours) != 0 &&
+	bool                  service = s->known == THERE && strcmp(s->uid, s->ours) != 0 &&
 		       read < w->asked[ASK_SERVICE].told_at;
 	bool pods = !job_seen(w) && staying_pod(w) && read < w->asked[ASK_PODS].told_at;
 	bool queue = (w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE) &&
 		     read < w->queues.page_at;
-	bool late = !job_seen(w) && is_self_next(w, cfg, now) && read < w->asked[ASK_SERVICE].told_at;
+	bool late =
+		!job_seen(w) && self_is_next(w, cfg, now) && read < w->asked[ASK_SERVICE].told_at;
 
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
@@ -344,38 +184,35 @@ static int64_t read_whose(const struct world *w, const struct config *cfg, int64
 /* ---- What follows the Job: its pods, its Service, its queues ---- */
 
 /* A pod that stays is listed until it goes; one that terminates, while it may declare a queue. */
-static int64_t list_pods(const struct world *w, const struct config *cfg, int64_t now)
+RULE(list_pods)
 {
 	bool may_declare = cfg->rabbitmq_url[0] && !w->pods.empty && w->name != NAME_OTHER &&
-			   now < ended_ms(w) + LAST_POD_MS;
+			   now < job_ended_ms(w) + LAST_POD_MS;
 
 	if (!w->over.trigger)
 		return NEVER;
 	if (!job_has_ended(w)) /* the Job is kept by finalizers; its pods may run on */
-		return w->deleting_ms
-			       ? max_ms(w->deleting_ms + PODS_GRACE_MS,
-					poll_due_ms(w, ASK_PODS, w->deleting_ms))
-			       : NEVER;
+		return w->deleting_ms ? max_ms(w->deleting_ms + PODS_GRACE_MS,
+					       poll_due_ms(w, ASK_PODS, w->deleting_ms))
+				      : NEVER;
 	if (pods_fate(w) == FATE_OFF || (pods_fate(w) && !may_declare))
 		return NEVER;
-	return pods_are_known(w) ? poll_due_ms(w, ASK_PODS, ended_ms(w)) : 0;
+	return pods_are_known(w) ? poll_due_ms(w, ASK_PODS, job_ended_ms(w)) : 0;
 }
 
 /* Pods of a Job that was never seen are found by its name: they go if nobody has that by now. */
-static int64_t delete_pod(const struct world *w, const struct config *cfg, int64_t now)
+RULE(delete_pod)
 {
 	int64_t since = w->gone_ms ? w->gone_ms : w->deleting_ms ? w->deleting_ms : w->over.ms;
 
-	(void)now;
 	if (!w->over.trigger || !staying_pod(w) || !(w->deleting_ms || job_has_ended(w)))
 		return NEVER;
-	if (!job_seen(w) && (w->name != NAME_ABSENT ||
-			     w->asked[ASK_JOB].told < w->asked[ASK_PODS].told_at))
+	if (!job_seen(w) &&
+	    (w->name != NAME_ABSENT || w->asked[ASK_JOB].told < w->asked[ASK_PODS].told_at))
 		return NEVER;
 	if (job_seen(w) && w->asked[ASK_PODS].told < w->over.seq)
 		return NEVER; /* listed for the last look */
-	return max_ms(w->pods.act_ms,
-		      since + min_ms(PODS_GRACE_MS, cfg->teardown_timeout_ms / 2));
+	return max_ms(w->pods.act_ms, since + min_ms(PODS_GRACE_MS, cfg->teardown_timeout_ms / 2));
 }
 
 /* When Service and queues may go: nothing of a Job does while it lives on. */
@@ -384,48 +221,47 @@ static int64_t rest_due_ms(const struct world *w, const struct config *cfg)
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
 	if (job_has_ended(w))
-		return pods_fate(w) || w->asked[ASK_PODS].refused ? 0 : ended_ms(w) + HELD_UP_MS;
+		return pods_fate(w) || w->asked[ASK_PODS].refused ? 0
+								  : job_ended_ms(w) + HELD_UP_MS;
 	if (w->deleting_ms)
 		return w->deleting_ms + HELD_UP_MS;
 	if (!w->job.finished)
 		return NEVER;
 	return job_kept_until_ms(w, cfg) || is_refused(w, ASK_DELETE_JOB) ? w->over.ms
-									   : w->over.ms + HELD_UP_MS;
+									  : w->over.ms + HELD_UP_MS;
 }
 
-static int64_t read_service(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_service)
 {
 	const struct service *s = &w->service;
 	const struct asked   *a = &w->asked[ASK_SERVICE];
 	int64_t               due = rest_due_ms(w, cfg);
 
-	(void)now;
 	if (due == NEVER || s->theirs)
 		return NEVER;
 	if (s->deleting)
 		return max_ms(due, poll_due_ms(w, ASK_SERVICE, w->over.ms));
 	bool known = s->ours[0] && s->known != ABSENT && a->told >= s->doubt;
 	bool absent = service_fate(w) != FATE_NONE;
-	bool other = s->known == THERE && a->told > w->over.seq && a->told >= s->doubt;
+	bool other = s->known == THERE && a->told > job_ended_at(w) && a->told >= s->doubt;
 	return known || absent || other ? NEVER : due;
 }
 
-static int64_t delete_service(const struct world *w, const struct config *cfg, int64_t now)
+RULE(delete_service)
 {
-	(void)now;
 	return service_to_delete(w) ? rest_due_ms(w, cfg) : NEVER;
 }
 
 /* Whether the broker is to be asked for anything, and since when. */
 static int64_t queues_due_ms(const struct world *w, const struct config *cfg, int64_t now)
 {
-	return queues_fate(w, cfg, now) == FATE_NONE && now < deadline_ms(w, cfg)
+	return queues_fate(w, cfg, now) == FATE_NONE && now < teardown_deadline_ms(w, cfg)
 		       ? rest_due_ms(w, cfg)
 		       : NEVER;
 }
 
 /* A walk that is over is repeated for what stays, and behind the last pod. */
-static int64_t list_queues(const struct world *w, const struct config *cfg, int64_t now)
+RULE(list_queues)
 {
 	const struct queues *q = &w->queues;
 	int64_t              due = queues_due_ms(w, cfg, now);
@@ -436,7 +272,7 @@ static int64_t list_queues(const struct world *w, const struct config *cfg, int6
 		return NEVER;
 	if (q->refused.count || w->pods.empty)
 		return due;
-	return job_has_ended(w) ? ended_ms(w) + LAST_POD_MS : NEVER;
+	return job_has_ended(w) ? job_ended_ms(w) + LAST_POD_MS : NEVER;
 }
 
 static int64_t queue_due_ms(const struct world *w, const struct config *cfg, int64_t now,
@@ -447,27 +283,43 @@ static int64_t queue_due_ms(const struct world *w, const struct config *cfg, int
 	return w->queues.step == step && read ? queues_due_ms(w, cfg, now) : NEVER;
 }
 
-static int64_t ask_neighbour(const struct world *w, const struct config *cfg, int64_t now)
+RULE(ask_neighbour)
 {
 	return queue_due_ms(w, cfg, now, QUEUES_NEIGHBOUR);
 }
 
-static int64_t delete_queue(const struct world *w, const struct config *cfg, int64_t now)
+RULE(delete_queue)
 {
 	return queue_due_ms(w, cfg, now, QUEUES_DELETE);
 }
 
-static int64_t tell_event(const struct world *w, const struct config *cfg, int64_t now)
+RULE(tell_event)
 {
-	(void)cfg, (void)now;
 	return w->event_due || w->refusal_due ? 0 : NEVER;
 }
 
-static int64_t delete_self(const struct world *w, const struct config *cfg, int64_t now)
+/* Our own Job is the lock of a slot, which has one Service: it is not there, and that is no old
+ * tale. */
+static bool slot_is_free(const struct world *w, int64_t now)
+{
+	int64_t read = max_ms(w->asked[ASK_SERVICE].told_ms, w->asked[ASK_DELETE_SERVICE].told_ms);
+
+	return w->service.theirs || now - read < RECENT_MS;
+}
+
+RULE(read_service_last)
+{
+	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
+
+	return next && !slot_is_free(w, now) ? 0 : NEVER;
+}
+
+RULE(delete_self)
 {
 	bool late = !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
+	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return is_self_next(w, cfg, now) && !late && self_fate(w, cfg) == FATE_NONE ? 0 : NEVER;
+	return next && !late && slot_is_free(w, now) ? 0 : NEVER;
 }
 
 /* ---- Watching ---- */
@@ -477,15 +329,13 @@ static bool is_watched(const struct world *w)
 	return !w->gone_ms && !w->accepted && w->over.trigger != TRIGGER_MISSING;
 }
 
-static int64_t open_watch(const struct world *w, const struct config *cfg, int64_t now)
+RULE(open_watch)
 {
-	(void)cfg, (void)now;
 	return is_watched(w) && !w->watching && w->version[0] ? 0 : NEVER;
 }
 
-static int64_t list_job(const struct world *w, const struct config *cfg, int64_t now)
+RULE(list_job)
 {
-	(void)cfg, (void)now;
 	if (!is_watched(w) || (w->watching && !w->relist) || (!w->relist && w->version[0]))
 		return NEVER;
 	return w->asked[ASK_WATCH].due_ms;
@@ -500,7 +350,7 @@ static int64_t grid_floor_ms(const struct world *w, const struct config *cfg, in
 }
 
 /* On the grid, too: one wake-up for both. Without a watch at each point. */
-static int64_t read_again(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_again)
 {
 	int64_t last = w->asked[ASK_JOB].told_ms;
 	int64_t interval = cfg->interval_ms;
@@ -508,7 +358,6 @@ static int64_t read_again(const struct world *w, const struct config *cfg, int64
 				     : min_ms(REREAD_MS, interval);
 	int64_t missing = w->started_ms + cfg->missing_timeout_ms;
 
-	(void)now;
 	if (w->deleting_ms && !w->gone_ms)
 		return NEVER; /* it is polled */
 	if (!is_watched(w))
@@ -526,9 +375,8 @@ static bool service_is_noted(const struct world *w)
 	return w->service.known == THERE && strcmp(w->service.uid, w->service.ours) == 0;
 }
 
-static int64_t note_service(const struct world *w, const struct config *cfg, int64_t now)
+RULE(note_service)
 {
-	(void)cfg, (void)now;
 	return job_is_live(w) && w->service.known != THERE ? 0 : NEVER;
 }
 
@@ -545,11 +393,12 @@ static bool adoption_is_safe(const struct world *w, int64_t now)
 {
 	const struct asked *read = &w->asked[ASK_JOB];
 
-	return read->told > w->asked[ASK_SERVICE].told_at && read->told > w->asked[ASK_ADOPT].sent &&
-	       now - read->told_ms < RECENT_MS && w->news <= read->told;
+	return read->told > w->asked[ASK_SERVICE].told_at &&
+	       read->told > w->asked[ASK_ADOPT].sent && now - read->told_ms < RECENT_MS &&
+	       w->news <= read->told;
 }
 
-static int64_t read_for_service(const struct world *w, const struct config *cfg, int64_t now)
+RULE(read_for_service)
 {
 	if (!job_is_live(w) || w->service.known != THERE)
 		return NEVER;
@@ -559,12 +408,12 @@ static int64_t read_for_service(const struct world *w, const struct config *cfg,
 								       : NEVER;
 }
 
-static int64_t adopt(const struct world *w, const struct config *cfg, int64_t now)
+RULE(adopt)
 {
 	return adoption_is_wanted(w, cfg) && adoption_is_safe(w, now) ? 0 : NEVER;
 }
 
-static int64_t check_cpu(const struct world *w, const struct config *cfg, int64_t now)
+RULE(check_cpu)
 {
 	if (!cfg->check_cpu || !job_is_live(w) || !w->job.selector[0] || w->job.suspended ||
 	    job_is_held(w, now))
@@ -575,18 +424,16 @@ static int64_t check_cpu(const struct world *w, const struct config *cfg, int64_
 }
 
 /* Asked once early on: the last look and the teardown are no time to find out. */
-static int64_t may_list_pods(const struct world *w, const struct config *cfg, int64_t now)
+RULE(may_list_pods)
 {
-	(void)now;
 	if (!job_is_live(w) || !(cfg->check_cpu || cfg->pending_timeout_ms))
 		return NEVER;
 	return w->asked[ASK_PODS].told || pods_are_forbidden(w) ? NEVER : 0;
 }
 
 /* Only servers without status.ready need this: was a pod of the Job ever ready? */
-static int64_t look_for_ready_pod(const struct world *w, const struct config *cfg, int64_t now)
+RULE(look_for_ready_pod)
 {
-	(void)now;
 	if (pending_due_ms(w, cfg) == NEVER || w->job.ready >= 0)
 		return NEVER;
 	return w->asked[ASK_PODS].sent_ms + max_ms(cfg->interval_ms, 1000);
@@ -629,6 +476,7 @@ static const struct rule {
 	{ "the queues, behind the Job", ASK_QUEUES, list_queues, 0, 0 },
 	{ "a queue of a Job whose id continues ours stays", ASK_NEIGHBOUR, ask_neighbour, 0, 0 },
 	{ "a queue goes", ASK_DELETE_QUEUE, delete_queue, 0, 0 },
+	{ "no slot is free while its Service is there", ASK_SERVICE, read_service_last, 0, 0 },
 	{ "our own Job is the last", ASK_DELETE_SELF, delete_self, 0, 0 },
 	{ "a watch resumes behind the last event", ASK_WATCH, open_watch, 0, 0 },
 	{ "where to watch from", ASK_LIST, list_job, 0, 0 },
@@ -652,21 +500,21 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return signal_is_answered(w);
 	if (now >= job_kept_until_ms(w, cfg))
 		return false;
-	return (service_fate(w) && queues_fate(w, cfg, now)) || now >= deadline_ms(w, cfg);
+	return (service_fate(w) && queues_fate(w, cfg, now)) || now >= teardown_deadline_ms(w, cfg);
 }
 
 static bool is_over(const struct world *w, const struct config *cfg, int64_t now)
 {
-	struct fates f = plan_fates(w, cfg, now);
-	int64_t      deadline = deadline_ms(w, cfg);
+	struct fates f = fates_of(w, cfg, now);
+	int64_t      deadline = teardown_deadline_ms(w, cfg);
 
 	if (!w->over.trigger)
 		return false;
 	if (!f.job || !f.pods || !f.service || !f.queues)
 		return now >= deadline;
-	if (!is_self_next(w, cfg, now))
+	if (!self_is_next(w, cfg, now))
 		return true;
-	return self_fate(w, cfg) || now >= deadline + SELF_MS;
+	return self_fate(w, cfg) || now >= deadline + (w->signals ? 0 : SELF_MS);
 }
 
 /* Whether a dry run would change something now, for good. */
@@ -677,14 +525,15 @@ static bool is_dry_end(const struct world *w, const struct config *cfg, int64_t 
 
 static bool is_end(const struct world *w, const struct config *cfg, int64_t now, enum end *ret)
 {
-	struct fates f = plan_fates(w, cfg, now);
+	struct fates f = fates_of(w, cfg, now);
 
 	if (is_stopped(w, cfg, now))
 		*ret = END_SIGNALLED;
 	else if (is_dry_end(w, cfg, now))
 		*ret = END_DRY_RUN;
 	else if (is_over(w, cfg, now) && !w->event_due)
-		*ret = fates_are_complete(&f) ? END_TORN_DOWN : END_LEFT;
+		*ret = fates_are_complete(&f) && !queues_are_cut_short(w, cfg, now) ? END_TORN_DOWN
+										    : END_LEFT;
 	else
 		return false;
 	return true;
@@ -693,7 +542,7 @@ static bool is_end(const struct world *w, const struct config *cfg, int64_t now,
 /* What time alone will change: look again then. */
 static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t now)
 {
-	int64_t deadline = deadline_ms(w, cfg), kept = job_kept_until_ms(w, cfg), hold;
+	int64_t deadline = teardown_deadline_ms(w, cfg), kept = job_kept_until_ms(w, cfg), hold;
 	int64_t wake = NEVER;
 
 	if (deadline != NEVER)
@@ -702,6 +551,8 @@ static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t 
 		wake = min_ms(wake, kept);
 	if (!w->over.trigger && job_hold(w, now, &hold) == HOLD_ON)
 		wake = min_ms(wake, hold);
+	if (w->over.trigger && w->queues.refused.count && queues_patience_ms(w) > now)
+		wake = min_ms(wake, queues_patience_ms(w));
 	int64_t pending = pending_due_ms(w, cfg);
 	return pending > now ? min_ms(wake, pending) : wake;
 }

@@ -36,24 +36,23 @@ static const char *next_dash(const char *name, const char *prefix, size_t from)
 	return strlen(name) < from ? NULL : strchr(name + from, '-');
 }
 
-void queues_neighbour(const struct queues *q, const char *job, const char *prefix, char *out,
-		      size_t size)
+void queues_neighbour(const struct queues *q, struct naming n, char *out, size_t size)
 {
-	const char *name = queues_name(q), *dash = next_dash(name, prefix, q->asked);
-	size_t      start = strlen(prefix);
+	const char *name = queues_name(q), *dash = next_dash(name, n.prefix, q->asked);
+	size_t      start = strlen(n.prefix);
 
 	while (name[start] == '-')
 		start++;
-	(void)snprintf(out, size, "%s-%.*s", job, dash ? (int)(dash - name - (ptrdiff_t)start) : 0,
-		       name + start);
+	(void)snprintf(out, size, "%s-%.*s", n.job,
+		       dash ? (int)(dash - name - (ptrdiff_t)start) : 0, name + start);
 }
 
 /* No Job can have such a name: nothing is to be asked. */
-static bool is_possible(const struct queues *q, const char *job, const char *prefix)
+static bool is_possible(const struct queues *q, struct naming n)
 {
 	char name[NAME_SIZE + RABBITMQ_NAME_SIZE];
 
-	queues_neighbour(q, job, prefix, name, sizeof(name));
+	queues_neighbour(q, n, name, sizeof(name));
 	return is_rfc1123_name(name, NAME_SIZE - 1);
 }
 
@@ -81,7 +80,7 @@ static void end_page(struct queues *q)
 }
 
 /* What is to be done about the queue at hand, or about the next one that needs something. */
-static void look(struct queues *q, const char *job, const char *prefix)
+static void look(struct queues *q, struct naming n)
 {
 	for (; q->next < q->page.count; q->next++, q->asked = 0) {
 		const char *name = queues_name(q);
@@ -93,9 +92,9 @@ static void look(struct queues *q, const char *job, const char *prefix)
 		}
 		if (has(&q->refused, name))
 			continue;
-		for (const char *dash; (dash = next_dash(name, prefix, q->asked)) != NULL;) {
+		for (const char *dash; (dash = next_dash(name, n.prefix, q->asked)) != NULL;) {
 			q->step = QUEUES_NEIGHBOUR;
-			if (is_possible(q, job, prefix))
+			if (is_possible(q, n))
 				return;
 			q->asked = (size_t)(dash - name) + 1;
 		}
@@ -105,11 +104,11 @@ static void look(struct queues *q, const char *job, const char *prefix)
 	end_page(q);
 }
 
-static void next(struct queues *q, const char *job, const char *prefix)
+static void next(struct queues *q, struct naming n)
 {
 	q->next++;
 	q->asked = 0;
-	look(q, job, prefix);
+	look(q, n);
 }
 
 void queues_restart(struct queues *q)
@@ -119,58 +118,77 @@ void queues_restart(struct queues *q)
 	q->lists = 0;
 }
 
-void queues_listed(struct queues *q, const struct rabbitmq_page *page, const char *job,
-		   const char *prefix, uint64_t sent, uint64_t at, int64_t now)
+static void take_page(struct queues *q, const struct rabbitmq_page *page, uint64_t sent,
+		      uint64_t seq)
 {
 	if (!q->lists) { /* not sooner: until then the last walk's are still to be named */
 		q->refused.count = 0;
 		q->before.count = 0;
 		q->hopeless = true;
 		q->began = sent;
-		q->since_ms = q->since_ms ? q->since_ms : now;
 	}
 	q->page = *page;
-	q->page_at = at;
+	q->page_at = seq;
 	q->lists++;
 	q->next = q->asked = 0;
-	bool again = q->went > 0;
-	q->went = 0;
-	if (!again)
-		q->before.count = 0;
-	look(q, job, prefix);
-}
-
-void queues_is_theirs(struct queues *q, const char *job, const char *prefix)
-{
-	next(q, job, prefix);
-}
-
-void queues_is_ours(struct queues *q, const char *job, const char *prefix)
-{
-	const char *name = queues_name(q), *dash = next_dash(name, prefix, q->asked);
-
-	q->asked = dash ? (size_t)(dash - name) + 1 : strlen(name) + 1;
-	look(q, job, prefix);
-}
-
-void queues_went(struct queues *q, bool deleted, const char *job, const char *prefix, int64_t now)
-{
 	if (!q->went)
 		q->before.count = 0;
-	q->went++;
-	add(&q->before, queues_name(q));
-	if (deleted) {
-		q->deleted++;
-		q->since_ms = now;
-	}
-	next(q, job, prefix);
+	q->went = 0;
 }
 
-void queues_stays(struct queues *q, const char *why, bool final, const char *job,
-		  const char *prefix)
+void queues_fold_list(struct queues *q, struct naming n, const struct asked_answer *r,
+		      const struct rabbitmq_page *page, uint64_t seq, int64_t now)
+{
+	static const struct rabbitmq_page none = { .last = true };
+	bool                              beyond = r->what == K8S_ABSENT || r->what == K8S_CONFLICT;
+
+	q->since_ms = q->since_ms ? q->since_ms : now;
+	if (r->what == K8S_OK || (beyond && q->number > 1)) { /* the pages have become fewer */
+		take_page(q, r->what == K8S_OK ? page : &none, r->sent, seq);
+		look(q, n);
+	} else if (r->what == K8S_ABSENT || r->what == K8S_REFUSED) {
+		q->final = true; /* no such virtual host; the user may not */
+	}
+}
+
+/* The queue at hand stays for now; @final: another try will not help. */
+static void stays(struct queues *q, struct naming n, const char *why, bool final)
 {
 	(void)snprintf(q->why, sizeof(q->why), "%s", why);
 	q->hopeless &= final;
 	add(&q->refused, queues_name(q));
-	next(q, job, prefix);
+	next(q, n);
+}
+
+void queues_fold_neighbour(struct queues *q, struct naming n, const struct asked_answer *r)
+{
+	const char *name = queues_name(q), *dash = next_dash(name, n.prefix, q->asked);
+
+	if (r->what == K8S_OK) { /* it is that Job's */
+		next(q, n);
+	} else if (r->what == K8S_ABSENT) {
+		q->asked = dash ? (size_t)(dash - name) + 1 : strlen(name) + 1;
+		look(q, n);
+	} else {
+		stays(q, n, "it may be another job's", false);
+	}
+}
+
+void queues_fold_delete(struct queues *q, struct naming n, const struct asked_answer *r,
+			int64_t now)
+{
+	if (r->what != K8S_OK && r->what != K8S_ABSENT) {
+		q->final |= r->status == 401;
+		stays(q, n, r->words ? r->words : "", r->what == K8S_REFUSED);
+		return;
+	}
+	if (!q->went)
+		q->before.count = 0;
+	q->went++;
+	add(&q->before, queues_name(q));
+	if (r->what == K8S_OK) {
+		q->deleted++;
+		q->since_ms = now;
+	}
+	next(q, n);
 }

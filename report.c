@@ -101,12 +101,13 @@ static void tell_grace(struct report *r, const struct world *w, const struct con
 	r->kept = true;
 	log_info("finished job is kept", LS("job", cfg->target_job),
 		 LI("seconds", (until - now) / 1000));
-	int64_t grace = w->job.finished == JOB_COMPLETE ? cfg->completed_grace_ms
-							: cfg->failed_grace_ms;
+	int64_t grace =
+		w->job.finished == JOB_COMPLETE ? cfg->completed_grace_ms : cfg->failed_grace_ms;
 	if (ttl >= 0 && grace > ttl)
-		log_warn("the grace is longer than the Job's ttlSecondsAfterFinished, which ends it",
-			 LS("job", cfg->target_job), LI("grace_s", grace / 1000),
-			 LI("ttl_s", ttl / 1000));
+		log_warn(
+			"the grace is longer than the Job's ttlSecondsAfterFinished, which ends it",
+			LS("job", cfg->target_job), LI("grace_s", grace / 1000),
+			LI("ttl_s", ttl / 1000));
 }
 
 static enum fate tell_fate(const char *what, const char *name, enum fate before, enum fate f)
@@ -138,7 +139,7 @@ static void tell_queues(const struct world *w, const struct config *cfg, enum fa
 static void tell_fates(struct report *r, const struct world *w, const struct config *cfg,
 		       int64_t now)
 {
-	struct fates f = plan_fates(w, cfg, now), *told = &r->fates;
+	struct fates f = fates_of(w, cfg, now), *told = &r->fates;
 
 	if (!w->over.trigger) {
 		*told = (struct fates){ 0 };
@@ -172,8 +173,8 @@ void report_changes(struct report *r, const struct world *w, const struct config
 static void tell_unknown(struct report *r, const struct world *w)
 {
 	const struct idle *i = &w->idle;
-	bool               same = r->reading == READING_UNKNOWN && r->why && i->why &&
-		    strcmp(r->why, i->why) == 0;
+	bool               same =
+		r->reading == READING_UNKNOWN && r->why && i->why && strcmp(r->why, i->why) == 0;
 
 	r->reading = READING_UNKNOWN;
 	r->why = i->why;
@@ -222,7 +223,8 @@ static const char *lost_without(const struct world *w, enum ask a)
 	case ASK_METRICS: return "no idle trigger";
 	case ASK_PODS: return "no last look at the pods, no wait for them";
 	case ASK_DELETE_JOB:
-		return w->over.trigger ? "the Job stays" : "the Job stays, and is watched as before";
+		return w->over.trigger ? "the Job stays"
+				       : "the Job stays, and is watched as before";
 	case ASK_DELETE_POD: return "a pod outlives its job";
 	case ASK_DELETE_SERVICE: return "the Service stays";
 	case ASK_EVENT: return "no events";
@@ -247,13 +249,14 @@ static void tell_refusal(const struct world *w, const struct config *cfg, const 
 			  LS("resource", k8s_resource_name(q->resource)), LS("error", words));
 		return;
 	}
-	(void)snprintf(rule, sizeof(rule), "{apiGroups: [\"%s\"], resources: [\"%s\"], verbs: [\"%s\"]}",
+	(void)snprintf(rule, sizeof(rule),
+		       "{apiGroups: [\"%s\"], resources: [\"%s\"], verbs: [\"%s\"]}",
 		       k8s_resource_group(q->resource), k8s_resource_name(q->resource),
 		       k8s_verb_name(q->verb));
 	log_warn(by_role ? "permission missing" : "request refused",
 		 LS("verb", k8s_verb_name(q->verb)), LS("resource", k8s_resource_name(q->resource)),
 		 LS("api_group", k8s_resource_group(q->resource)), LS("namespace", cfg->ns),
-		 LI("status", x->status), LS("without_it", lost_without(w, x->ask)),
+		 LI("status", x->is.status), LS("without_it", lost_without(w, x->ask)),
 		 LS("error", words), LIF(by_role, LS("rule", rule)));
 }
 
@@ -261,7 +264,7 @@ static enum server server_of(const struct answer *x)
 {
 	if (x->ask == ASK_QUEUES || x->ask == ASK_DELETE_QUEUE)
 		return SERVER_BROKER;
-	return x->ask == ASK_METRICS && x->what != K8S_UNREACHABLE ? SERVER_METRICS : SERVER_API;
+	return x->ask == ASK_METRICS && x->is.what != K8S_UNREACHABLE ? SERVER_METRICS : SERVER_API;
 }
 
 static void tell_failure(struct report *r, const struct world *w, const struct answer *x,
@@ -280,7 +283,7 @@ static void tell_failure(struct report *r, const struct world *w, const struct a
 	t->told = true;
 	int64_t retry = w->asked[x->ask].due_ms - now;
 	log_warn(server_names[s], LS("verb", verb), LS("resource", resource),
-		 LI("status", x->status), LS("error", words),
+		 LI("status", x->is.status), LS("error", words),
 		 LI("failing_s", (now - t->since_ms) / 1000),
 		 LI("retry_ms", retry > 0 ? retry : 0));
 }
@@ -291,8 +294,8 @@ static void tell_recovery(struct report *r, const struct answer *x, int64_t now)
 
 	if (t->since_ms && t->told)
 		log_info("recovered",
-			 LS("from", server_names[x->ask == ASK_METRICS ? SERVER_METRICS
-						 : server_of(x)]),
+			 LS("from",
+			    server_names[x->ask == ASK_METRICS ? SERVER_METRICS : server_of(x)]),
 			 LI("failed_s", (now - t->since_ms) / 1000));
 	t->since_ms = 0;
 }
@@ -303,10 +306,10 @@ static void tell_broker(struct report *r, const struct world *w, const struct co
 {
 	const char *verb = x->ask == ASK_QUEUES ? "list" : "delete";
 
-	if (x->what == K8S_REFUSED)
+	if (x->is.what == K8S_REFUSED)
 		log_warn("the broker refuses our user", LS("user", cfg->rabbitmq_user),
-			 LS("verb", verb), LI("status", x->status), LS("error", words));
-	else if (x->what == K8S_CONFLICT && x->ask == ASK_DELETE_QUEUE)
+			 LS("verb", verb), LI("status", x->is.status), LS("error", words));
+	else if (x->is.what == K8S_CONFLICT && x->ask == ASK_DELETE_QUEUE)
 		log_debug("queue", LS("outcome", "refused"), LS("error", words));
 	else
 		tell_failure(r, w, x, verb, "queues", words, now);
@@ -316,7 +319,7 @@ void report_answer(struct report *r, const struct world *w, const struct config 
 		   const struct answer *x, const struct k8s_request *q, bool by_role,
 		   const char *words, int64_t now)
 {
-	switch (x->what) {
+	switch (x->is.what) {
 	case K8S_OK:
 	case K8S_ABSENT: tell_recovery(r, x, now); break;
 	case K8S_REFUSED:
@@ -341,7 +344,8 @@ void report_answer(struct report *r, const struct world *w, const struct config 
 	case K8S_UNREACHABLE:
 	case K8S_TROUBLE:
 		if (x->ask == ASK_EVENT)
-			log_info("event not recorded", LI("status", x->status), LS("error", words));
+			log_info("event not recorded", LI("status", x->is.status),
+				 LS("error", words));
 		else if (!q)
 			tell_broker(r, w, cfg, x, words, now);
 		else
@@ -411,8 +415,10 @@ char *report_event_new(const struct world *w, const struct config *cfg)
 	char         words[400];
 
 	if (!w->event_due) {
-		(void)snprintf(words, sizeof(words), "the Job's DELETE was refused, it is watched as "
-			       "before: %.300s", w->asked[ASK_DELETE_JOB].words);
+		(void)snprintf(words, sizeof(words),
+			       "the Job's DELETE was refused, it is watched as "
+			       "before: %.300s",
+			       w->asked[ASK_DELETE_JOB].words);
 		return event_new(w, cfg, "CleanupRefused", words, true,
 				 w->asked[ASK_DELETE_JOB].sent_ms);
 	}
@@ -454,14 +460,14 @@ static char *summary_json(const struct world *w, const struct config *cfg, const
 			  int64_t ms)
 {
 	bool         queues_left = fate_is_left(f->queues);
-	json_auto_t *o = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:f, s:o*, s:s*}", "trigger",
-		trigger_name(world_trigger(w)), "job", fate_name(f->job), "service",
-		fate_name(f->service), "queues", fate_name(f->queues), "self", fate_name(f->self),
-		"seconds", (double)ms / 1000, "queue_prefix",
-		/* a prefix that is no UTF-8 costs itself, and not the line */
-		queues_left ? json_string(cfg->rabbitmq_queue_prefix) : NULL, "pods",
-		fate_is_left(f->pods) ? fate_name(f->pods) : NULL);
+	json_auto_t *o =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:o*, s:s*}", "trigger",
+			  trigger_name(world_trigger(w)), "job", fate_name(f->job), "service",
+			  fate_name(f->service), "queues", fate_name(f->queues), "self",
+			  fate_name(f->self), "seconds", (double)ms / 1000, "queue_prefix",
+			  /* a prefix that is no UTF-8 costs itself, and not the line */
+			  queues_left ? json_string(cfg->rabbitmq_queue_prefix) : NULL, "pods",
+			  fate_is_left(f->pods) ? fate_name(f->pods) : NULL);
 
 	return o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 }
@@ -488,9 +494,9 @@ void report_summary(const struct world *w, const struct config *cfg, const struc
 	(void)snprintf(seconds, sizeof(seconds), "%lld.%03d", (long long)(ms / 1000),
 		       (int)(ms % 1000));
 	LOG_(complete ? LOG_INFO : LOG_ERROR,
-	     !complete                      ? "teardown incomplete"
+	     !complete                 ? "teardown incomplete"
 	     : f->job == FATE_NEWCOMER ? "nothing torn down"
-					    : "torn down",
+				       : "torn down",
 	     LS("trigger", trigger_name(world_trigger(w))), LS("job", fate_name(f->job)),
 	     LIF(fate_is_left(f->pods), LS("pods", fate_name(f->pods))),
 	     LS("service", fate_name(f->service)), LS("queues", fate_name(f->queues)),

@@ -8,9 +8,9 @@
 #include "rabbitmq.h"
 #include "report.h"
 
-#define WATCH_MIN_S    240 /* timeoutSeconds is random in 240..360 */
-#define WATCH_SPREAD_S 121
-#define EVENT_MS       INT64_C(2000) /* for what is told at the very end */
+#define WATCH_MIN_S      240 /* timeoutSeconds is random in 240..360 */
+#define WATCH_SPREAD_S   121
+#define EVENT_MS         INT64_C(2000) /* for what is told at the very end */
 #define HURRIED_EVENT_MS INT64_C(400)  /* ... behind a second signal */
 
 /* The request under way: at most one, beside the watch. */
@@ -75,8 +75,9 @@ static void describe(const struct run *r, enum ask a, struct k8s_request *q, cha
 	if (a == ASK_LIST || a == ASK_WATCH)
 		q->only_name = cfg->target_job;
 	else if (a == ASK_NEIGHBOUR)
-		queues_neighbour(&w->queues, cfg->target_job, cfg->rabbitmq_queue_prefix, name,
-				 NAME_SIZE);
+		queues_neighbour(&w->queues,
+				 (struct naming){ cfg->target_job, cfg->rabbitmq_queue_prefix },
+				 name, NAME_SIZE);
 	else if (a == ASK_DELETE_POD)
 		(void)copy_str(name, NAME_SIZE, pod ? pod->name : "");
 	else
@@ -103,8 +104,7 @@ static char *body_new(const struct run *r, enum ask a)
 	const char           *service = service_to_delete(w);
 
 	switch (a) {
-	case ASK_ADOPT:
-		return k8s_owner_patch_new(w->service.uid, r->cfg->target_job, w->job.uid);
+	case ASK_ADOPT: return k8s_owner_patch_new(w->service.uid, r->cfg->target_job, w->job.uid);
 	case ASK_DELETE_JOB: /* of one that has not ended, only as it was looked at */
 		return k8s_delete_options_new(w->job.uid, w->over.trigger ? NULL : w->job.version,
 					      true);
@@ -129,8 +129,8 @@ static char *body_new(const struct run *r, enum ask a)
 
 static bool is_change(enum ask a)
 {
-	return a == ASK_ADOPT || a == ASK_EVENT || (a >= ASK_DELETE_JOB && a <= ASK_DELETE_SERVICE) ||
-	       a == ASK_DELETE_SELF;
+	return a == ASK_ADOPT || a == ASK_EVENT ||
+	       (a >= ASK_DELETE_JOB && a <= ASK_DELETE_SERVICE) || a == ASK_DELETE_SELF;
 }
 
 static struct http_exchange *start(struct run *r, const struct step *s, struct err *err)
@@ -220,11 +220,23 @@ static void judge_broker(struct run *r, struct http_exchange *x, struct k8s_resu
 /* Of a queue that went, a line; of a pod that we had to delete, a warning. Before it is folded. */
 static void tell_deletion(const struct run *r, const struct answer *x)
 {
-	if (x->ask == ASK_DELETE_QUEUE && (x->what == K8S_OK || x->what == K8S_ABSENT))
+	if (x->ask == ASK_DELETE_QUEUE && (x->is.what == K8S_OK || x->is.what == K8S_ABSENT))
 		log_info("queue", LS("name", queues_name(&r->world.queues)),
-			 LS("outcome", x->what == K8S_OK ? "deleted" : "absent"));
-	if (x->ask == ASK_DELETE_POD && x->what == K8S_OK)
+			 LS("outcome", x->is.what == K8S_OK ? "deleted" : "absent"));
+	if (x->ask == ASK_DELETE_POD && x->is.what == K8S_OK)
 		log_warn("pod outlived its job, deleted", LS("pod", r->flight.name));
+}
+
+/* What is to be known of an answer for its being asked again. */
+static struct asked_answer told(const struct k8s_result *res, uint64_t sent, int64_t sent_ms)
+{
+	return (struct asked_answer){ .what = res->answer,
+				      .sent = sent,
+				      .sent_ms = sent_ms,
+				      .status = res->status,
+				      .retry_after_ms = res->retry_after_ms,
+				      .words = res->words,
+				      .rnd = random_u32() };
 }
 
 /* Decodes, folds, tells. @res: of the request under way, or of one that could not be sent. */
@@ -233,20 +245,15 @@ static void take_answer(struct run *r, struct k8s_result *res)
 	static struct rabbitmq_page page; /* 25 kB */
 	struct flight              *f = &r->flight;
 	struct answer               x = { .ask = f->ask,
-					  .sent = f->sent,
-					  .sent_ms = f->sent_ms,
-					  .status = res->status,
+					  .is = told(res, f->sent, f->sent_ms),
 					  .date_ms = res->date_ms,
-					  .retry_after_ms = res->retry_after_ms,
-					  .rnd = random_u32(),
 					  .kept = res->kept,
-					  .words = res->words,
 					  .page = &page };
 	struct err                  err = { 0 };
 
 	if (res->answer == K8S_OK && decode(r, &x, &f->request, &res->body, &err) < 0)
 		k8s_result_refuse(res, &err);
-	x.what = res->answer;
+	x.is.what = res->answer;
 	int64_t now = now_ms();
 	tell_deletion(r, &x);
 	world_fold(&r->world, r->cfg, &x, now);
@@ -327,17 +334,14 @@ static void tell_watch_end(struct run *r, struct answer *x, struct k8s_result *r
 
 	if (t->bad.code)
 		(void)snprintf(res->words, sizeof(res->words), "%s", t->bad.msg);
-	log_debug("watch ended", LI("status", res->status),
-		  LI("lived_ms", now - r->world.watch_ms), LS("error", res->words));
-	x->status = res->status;
-	x->retry_after_ms = res->retry_after_ms;
+	log_debug("watch ended", LI("status", res->status), LI("lived_ms", now - r->world.watch_ms),
+		  LS("error", res->words));
 	x->date_ms = -1; /* it is of the watch's beginning */
-	x->words = res->words;
-	x->rnd = random_u32();
-	x->what = t->bad.code ? K8S_TROUBLE : res->answer;
-	world_watch_ended(&r->world, r->cfg, x, now);
+	x->is = told(res, r->world.seq, r->world.watch_ms);
+	x->is.what = t->bad.code ? K8S_TROUBLE : res->answer;
+	world_watch_ended(&r->world, x, now);
 	bool cut = res->status == 200 && !t->bad.code; /* as proxies and restarts do it */
-	if (x->what == K8S_OK || !(cut || t->expired))
+	if (x->is.what == K8S_OK || !(cut || t->expired))
 		report_answer(&r->report, &r->world, r->cfg, x, &t->request, res->by_role,
 			      res->words, now);
 }
@@ -346,7 +350,7 @@ static void on_watch_ended(struct run *r)
 {
 	struct watch     *t = &r->watch;
 	struct k8s_result res;
-	struct answer     x = { .ask = ASK_WATCH, .sent = r->world.seq };
+	struct answer     x = { .ask = ASK_WATCH };
 
 	k8s_finish(r->app->k8s, &t->request, TAKE_PTR(t->exchange), &res);
 	lines_fini(&t->lines);
@@ -375,7 +379,7 @@ static void open_watch(struct run *r)
 	if (t->exchange)
 		return;
 	struct k8s_result res = { .answer = K8S_UNREACHABLE };
-	struct answer     x = { .ask = ASK_WATCH, .sent = r->world.seq };
+	struct answer     x = { .ask = ASK_WATCH };
 	(void)snprintf(res.words, sizeof(res.words), "%s", err.msg);
 	tell_watch_end(r, &x, &res);
 }
@@ -476,11 +480,11 @@ static void dry_run(struct run *r)
 static void tell_left(struct run *r, const struct fates *f)
 {
 	AUTO_FREE char    *body = report_left_event_new(&r->world, r->cfg, f);
-	struct k8s_request q = {
-		.verb = K8S_CREATE, .resource = K8S_EVENTS, .body = body,
-		.total_ms = r->world.signals > 1 ? HURRIED_EVENT_MS : EVENT_MS
-	};
-	struct k8s_result res = { 0 };
+	struct k8s_request q = { .verb = K8S_CREATE,
+				 .resource = K8S_EVENTS,
+				 .body = body,
+				 .total_ms = r->world.signals > 1 ? HURRIED_EVENT_MS : EVENT_MS };
+	struct k8s_result  res = { 0 };
 
 	if (body && app_call(r->app, &q, &res) == 0 && res.answer != K8S_OK &&
 	    res.answer != K8S_CONFLICT)
@@ -491,7 +495,7 @@ static void tell_left(struct run *r, const struct fates *f)
 static void finish(struct run *r, enum end end)
 {
 	int64_t      now = now_ms();
-	struct fates f = plan_fates(&r->world, r->cfg, now);
+	struct fates f = fates_of(&r->world, r->cfg, now);
 
 	switch (end) {
 	case END_SIGNALLED:
@@ -514,8 +518,7 @@ enum end run(struct app *a)
 	static struct run r; /* with its pages of queues, 100 kB */
 	struct step       s = { .end = END_LEFT };
 
-	r = (struct run){ .app = a, .cfg = a->cfg,
-			  .watch.lines.tail.max = K8S_MAX_LINE_BYTES };
+	r = (struct run){ .app = a, .cfg = a->cfg, .watch.lines.tail.max = K8S_MAX_LINE_BYTES };
 	world_init(&r.world, now_ms());
 	while (!a->broken) {
 		take_news(&r);

@@ -1,6 +1,7 @@
 /*
- * run.h - carries out what plan.h names: sends the request, waits, decodes and classifies its answer,
- * folds it into what is known (world.h), and asks for the next. The watch is one more source of news.
+ * run.h - carries out what plan.h names: sends the request, waits, decodes and classifies its
+ * answer, folds it into what is known (world.h), and asks for the next. The watch is one more
+ * source of news.
  */
 #ifndef RUN_H
 #define RUN_H

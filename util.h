@@ -99,6 +99,16 @@ void rfc3339_format(char out[RFC3339_SIZE], int64_t unix_ms, bool with_ms); /* U
 
 int64_t wall_ms(void); /* CLOCK_REALTIME, Unix milliseconds */
 
+static inline int64_t min_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t max_ms(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* ---- Numbers and names ---- */
 
 /*

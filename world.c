@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#define WATCH_SHORT_MS INT64_C(10000) /* one that ended before this is resumed slowly: no hot loop */
+#define WATCH_SHORT_MS                                                                             \
+	INT64_C(10000) /* one that ended before this is resumed slowly: no hot loop */
 
 void world_init(struct world *w, int64_t now)
 {
@@ -14,16 +15,6 @@ void world_fini(struct world *w)
 {
 	pod_metrics_fini(&w->idle.metrics);
 	k8s_pods_fini(&w->pods.list);
-}
-
-static int64_t max_ms(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t min_ms(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
 }
 
 static bool is_same(const char *uid, const char *other)
@@ -163,7 +154,7 @@ const char *pods_contradict(const struct world *w, int64_t now)
 
 	for (size_t i = 0; i < w->pods.list.count; i++) {
 		const struct k8s_pod *p = &w->pods.list.items[i];
-		bool lost = p->deletion_ms >= 0 && w->skewed &&
+		bool                  lost = p->deletion_ms >= 0 && w->skewed &&
 			    world_unix_ms(w, now) - p->deletion_ms > POD_LOST_MS;
 		if (p->finished || lost)
 			continue;
@@ -175,28 +166,9 @@ const char *pods_contradict(const struct world *w, int64_t now)
 	return running ? NULL : "no pod is running";
 }
 
-/* ---- When it may be asked again ---- */
-
-/* 1, 2, 4 ... s in a teardown, and until it is believed; then a minute, doubling. */
-static int64_t refusal_pause_ms(const struct world *w, enum ask a, unsigned refused, uint32_t rnd)
-{
-	unsigned believed = a == ASK_PODS ? FORBIDDEN_BELIEVED : REFUSED_BELIEVED;
-	bool     soon = w->over.trigger || refused < believed;
-	unsigned doubled = soon ? refused - 1 : refused - believed;
-	int64_t  first = soon ? 1000 : REFUSED_MIN_MS, most = soon ? REFUSED_MIN_MS : REFUSED_MAX_MS;
-	int64_t  pause = doubled < 8 ? min_ms(first << doubled, most) : most;
-
-	return pause + rnd % (pause / 8 + 1);
-}
-
-static void ask_later(struct asked *a, const struct answer *r, int64_t now)
-{
-	a->due_ms = max_ms(a->patience_ms, now + backoff_ms(a->failed++, r->rnd));
-}
-
 /*
- * A Date has whole seconds, so that what it tells of the other clock is up to a second behind, never
- * ahead. What moves by more is a clock that was set.
+ * A Date has whole seconds, so that what it tells of the other clock is up to a second behind,
+ * never ahead. What moves by more is a clock that was set.
  */
 static void note_date(struct world *w, int64_t date_ms, int64_t now)
 {
@@ -209,29 +181,11 @@ static void note_date(struct world *w, int64_t date_ms, int64_t now)
 
 static void note_answer(struct world *w, const struct answer *r, int64_t now)
 {
-	struct asked *a = &w->asked[r->ask];
+	unsigned believed = r->ask == ASK_PODS ? FORBIDDEN_BELIEVED : REFUSED_BELIEVED;
 
-	a->sent = r->sent;
-	a->sent_ms = r->sent_ms;
-	a->status = r->status;
-	w->seq++;
 	if (r->date_ms >= 0)
 		note_date(w, r->date_ms, now);
-	a->patience_ms = r->retry_after_ms ? now + min_ms(r->retry_after_ms, RETRY_AFTER_MAX_MS) : 0;
-	if (r->what == K8S_OK || r->what == K8S_ABSENT) {
-		a->told = r->sent;
-		a->told_at = w->seq;
-		a->told_ms = r->sent_ms;
-		a->due_ms = 0;
-		a->failed = a->refused = 0;
-	} else if (r->what == K8S_REFUSED) {
-		a->failed = 0;
-		a->due_ms = max_ms(a->patience_ms,
-				   now + refusal_pause_ms(w, r->ask, ++a->refused, r->rnd));
-		(void)copy_str(a->words, sizeof(a->words), r->words ? r->words : "");
-	} else {
-		ask_later(a, r, now);
-	}
+	asked_take(&w->asked[r->ask], &r->is, ++w->seq, believed, w->over.trigger, now);
 }
 
 /* ---- Who has the name ---- */
@@ -280,9 +234,9 @@ static void take_sight(struct world *w, const struct k8s_job *job, uint64_t sent
 
 static void fold_job(struct world *w, const struct answer *r, int64_t now)
 {
-	if (r->what == K8S_OK) {
-		take_sight(w, &r->job, r->sent, now);
-	} else if (r->what == K8S_ABSENT) {
+	if (r->is.what == K8S_OK) {
+		take_sight(w, &r->job, r->is.sent, now);
+	} else if (r->is.what == K8S_ABSENT) {
 		w->name = NAME_ABSENT;
 		w->absent = true;
 	}
@@ -291,15 +245,15 @@ static void fold_job(struct world *w, const struct answer *r, int64_t now)
 /* A LIST is as good as a GET where it shows the Job; an empty one must be confirmed. */
 static void fold_list(struct world *w, const struct answer *r, int64_t now)
 {
-	if (r->what != K8S_OK)
+	if (r->is.what != K8S_OK)
 		return;
 	(void)copy_str(w->version, sizeof(w->version), r->version); /* same size */
 	w->relist = false;
 	if (r->found) {
-		w->asked[ASK_JOB].told = r->sent;
+		w->asked[ASK_JOB].told = r->is.sent;
 		w->asked[ASK_JOB].told_at = w->seq;
-		w->asked[ASK_JOB].told_ms = r->sent_ms;
-		take_sight(w, &r->job, r->sent, now);
+		w->asked[ASK_JOB].told_ms = r->is.sent_ms;
+		take_sight(w, &r->job, r->is.sent, now);
 	} else if (w->name != NAME_ABSENT) {
 		w->news = w->seq;
 	}
@@ -411,33 +365,33 @@ static void fold_metrics(struct world *w, const struct config *cfg, struct answe
 {
 	struct idle *i = &w->idle;
 
-	if (r->what == K8S_OK)
+	if (r->is.what == K8S_OK)
 		take_reading(w, cfg, r);
 	else
-		unknown(w, r->what == K8S_REFUSED ? "no permission to read metrics"
-						  : "the metrics API did not answer");
-	if (r->what != K8S_OK && r->what != K8S_REFUSED) /* the grid is pace enough */
+		unknown(w, r->is.what == K8S_REFUSED ? "no permission to read metrics"
+						     : "the metrics API did not answer");
+	if (r->is.what != K8S_OK && r->is.what != K8S_REFUSED) /* the grid is pace enough */
 		w->asked[ASK_METRICS].due_ms = w->asked[ASK_METRICS].patience_ms;
-	i->reading_ms = r->sent_ms;
-	i->cleared = idle_count_add(&i->count, i->reading, r->what == K8S_OK ? &i->metrics : NULL,
-				    i->grid_ms, cfg->interval_ms);
+	i->reading_ms = r->is.sent_ms;
+	i->cleared =
+		idle_count_add(&i->count, i->reading, r->is.what == K8S_OK ? &i->metrics : NULL,
+			       i->grid_ms, cfg->interval_ms);
 	i->look = i->look && i->count.count ? w->seq : 0; /* a look is behind the last reading */
 }
 
 static void fold_pods(struct world *w, struct answer *r, int64_t now)
 {
-	if (r->what != K8S_OK)
+	if (r->is.what != K8S_OK)
 		return;
 	k8s_pods_fini(&w->pods.list);
 	w->pods.list = r->pods;
 	r->pods = (struct k8s_pods){ 0 };
 	for (size_t i = 0; i < w->pods.list.count; i++)
 		w->ever_ran |= w->pods.list.items[i].ready || w->pods.list.items[i].ran;
-	if ((w->gone_ms && r->sent > w->gone) || w->over.trigger == TRIGGER_MISSING)
+	if ((w->gone_ms && r->is.sent > w->gone) || w->over.trigger == TRIGGER_MISSING)
 		w->pods.empty = w->pods.list.count ? 0 : w->pods.empty ? w->pods.empty : w->seq;
-	const char *why = w->idle.look && w->idle.reading == READING_IDLE
-				  ? pods_contradict(w, now)
-				  : NULL;
+	const char *why =
+		w->idle.look && w->idle.reading == READING_IDLE ? pods_contradict(w, now) : NULL;
 	if (why) {
 		clear_count(w);
 		unknown(w, why);
@@ -450,12 +404,12 @@ static void fold_pods(struct world *w, struct answer *r, int64_t now)
 static void fold_delete_job(struct world *w, const struct answer *r, bool open, int64_t now)
 {
 	w->idle.look = w->idle.look ? w->seq : 0; /* each DELETE rests on a look of its own */
-	switch (r->what) {
+	switch (r->is.what) {
 	case K8S_OK:
 		w->accepted = true;
 		w->event_due = true;
 		w->deleting_ms = w->deleting_ms ? w->deleting_ms : now;
-		claim_service(w, r->sent);
+		claim_service(w, r->is.sent);
 		break;
 	case K8S_ABSENT:
 		w->name = NAME_ABSENT;
@@ -484,7 +438,7 @@ static void fold_delete_pod(struct world *w, const struct answer *r, int64_t now
 {
 	struct k8s_pods *list = &w->pods.list;
 
-	if (r->what != K8S_OK && r->what != K8S_ABSENT && r->what != K8S_CONFLICT)
+	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT && r->is.what != K8S_CONFLICT)
 		return;
 	for (size_t i = 0; i < list->count; i++)
 		if (&list->items[i] == staying_pod(w)) {
@@ -499,7 +453,7 @@ static void fold_service(struct world *w, const struct answer *r, int64_t now)
 {
 	struct service *s = &w->service;
 
-	if (r->what == K8S_OK) {
+	if (r->is.what == K8S_OK) {
 		s->known = THERE;
 		set_uid(s->uid, r->service.uid);
 		s->deleting = r->service.deleting;
@@ -507,11 +461,11 @@ static void fold_service(struct world *w, const struct answer *r, int64_t now)
 			set_uid(s->ours, s->uid);
 			set_uid(s->adopted, s->uid);
 		}
-	} else if (r->what == K8S_ABSENT) {
+	} else if (r->is.what == K8S_ABSENT) {
 		s->known = ABSENT;
 		s->deleting = false;
 		if (!w->over.trigger) /* it may come later */
-			ask_later(&w->asked[ASK_SERVICE], r, now);
+			asked_later(&w->asked[ASK_SERVICE], r->is.rnd, now);
 	}
 }
 
@@ -519,21 +473,21 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 {
 	struct service *s = &w->service;
 
-	if (r->what == K8S_OK) {
+	if (r->is.what == K8S_OK) {
 		s->deleted = true;
 		s->known = r->kept ? THERE : ABSENT;
 		s->deleting = r->kept;
 		set_uid(s->uid, s->ours);
-	} else if (r->what == K8S_ABSENT) {
+	} else if (r->is.what == K8S_ABSENT) {
 		s->known = ABSENT;
-	} else if (r->what != K8S_REFUSED) {
+	} else if (r->is.what != K8S_REFUSED) {
 		s->doubt = w->seq; /* another one has the name, or who knows */
 	}
 }
 
 static void fold_adopt(struct world *w, const struct answer *r)
 {
-	if (r->what == K8S_OK)
+	if (r->is.what == K8S_OK)
 		set_uid(w->service.adopted, w->service.uid);
 	else
 		w->service.known = UNKNOWN; /* it may have been created anew: 422 */
@@ -541,64 +495,39 @@ static void fold_adopt(struct world *w, const struct answer *r)
 
 static void fold_self(struct world *w, const struct answer *r)
 {
-	if (r->what == K8S_OK)
+	if (r->is.what == K8S_OK)
 		set_uid(w->self_uid, r->job.uid);
-	if (r->what == K8S_OK || r->what == K8S_ABSENT)
-		w->self = r->what == K8S_OK ? THERE : ABSENT;
+	if (r->is.what == K8S_OK || r->is.what == K8S_ABSENT)
+		w->self = r->is.what == K8S_OK ? THERE : ABSENT;
 }
 
 static void fold_delete_self(struct world *w, const struct answer *r)
 {
-	w->self_deleted |= r->what == K8S_OK;
-	w->self_theirs |= r->what == K8S_CONFLICT;
-	if (r->what == K8S_ABSENT)
+	w->self_deleted |= r->is.what == K8S_OK;
+	w->self_theirs |= r->is.what == K8S_CONFLICT;
+	if (r->is.what == K8S_ABSENT)
 		w->self = ABSENT;
 }
 
 /* ---- The queues ---- */
 
-static void fold_queues(struct world *w, const struct config *cfg, const struct answer *r,
+/* Whether the broker's answer is about the queue at hand, about a page, or about another Job. */
+static void fold_broker(struct world *w, const struct config *cfg, const struct answer *r,
 			int64_t now)
 {
-	static const struct rabbitmq_page none = { .last = true };
-	struct queues                    *q = &w->queues;
-	bool                              beyond = r->what == K8S_ABSENT || r->what == K8S_CONFLICT;
+	struct queues      *q = &w->queues;
+	const struct naming n = { cfg->target_job, cfg->rabbitmq_queue_prefix };
 
-	if (r->what == K8S_OK || (beyond && q->number > 1)) /* the pages have become fewer */
-		queues_listed(q, r->what == K8S_OK ? r->page : &none, cfg->target_job,
-			      cfg->rabbitmq_queue_prefix, r->sent, w->seq, now);
-	else if (r->what == K8S_ABSENT || r->what == K8S_REFUSED)
-		q->final = true; /* no such virtual host; the user may not */
-	if (!q->since_ms)
-		q->since_ms = now;
-}
-
-static void fold_neighbour(struct world *w, const struct config *cfg, const struct answer *r)
-{
-	const char *job = cfg->target_job, *prefix = cfg->rabbitmq_queue_prefix;
-
-	if (r->what == K8S_OK)
-		queues_is_theirs(&w->queues, job, prefix);
-	else if (r->what == K8S_ABSENT)
-		queues_is_ours(&w->queues, job, prefix);
+	if (r->ask == ASK_QUEUES)
+		queues_fold_list(q, n, &r->is, r->page, w->seq, now);
+	else if (r->ask == ASK_NEIGHBOUR)
+		queues_fold_neighbour(q, n, &r->is);
 	else
-		queues_stays(&w->queues, "it may be another job's", false, job, prefix);
-}
-
-static void fold_delete_queue(struct world *w, const struct config *cfg, const struct answer *r,
-			      int64_t now)
-{
-	const char *job = cfg->target_job, *prefix = cfg->rabbitmq_queue_prefix;
-
-	if (r->what == K8S_OK || r->what == K8S_ABSENT)
-		queues_went(&w->queues, r->what == K8S_OK, job, prefix, now);
-	else
-		queues_stays(&w->queues, r->words ? r->words : "", r->what == K8S_REFUSED, job,
-			     prefix);
-	if (r->what == K8S_REFUSED || r->what == K8S_CONFLICT)
+		queues_fold_delete(q, n, &r->is, now);
+	if (r->is.what == K8S_REFUSED || r->is.what == K8S_CONFLICT)
 		w->asked[ASK_DELETE_QUEUE].due_ms = 0; /* of the next one this says nothing */
-	if (r->what == K8S_REFUSED && r->status == 401)
-		w->queues.final = true;
+	if (q->step == QUEUES_WALKED && q->refused.count)
+		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(q->walks, r->is.rnd);
 }
 
 /* ---- Folding ---- */
@@ -643,14 +572,11 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 		else
 			w->refusal_due = false;
 		break;
-	case ASK_QUEUES: fold_queues(w, cfg, r, now); break;
-	case ASK_NEIGHBOUR: fold_neighbour(w, cfg, r); break;
-	case ASK_DELETE_QUEUE: fold_delete_queue(w, cfg, r, now); break;
+	case ASK_QUEUES:
+	case ASK_NEIGHBOUR:
+	case ASK_DELETE_QUEUE: fold_broker(w, cfg, r, now); break;
 	case ASK_DELETE_SELF: fold_delete_self(w, r); break;
 	}
-	bool broker = r->ask == ASK_QUEUES || r->ask == ASK_NEIGHBOUR || r->ask == ASK_DELETE_QUEUE;
-	if (broker && w->queues.step == QUEUES_WALKED && w->queues.refused.count)
-		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(w->queues.walks, r->rnd);
 	settle(w, cfg, now);
 }
 
@@ -664,29 +590,28 @@ void world_fold_event(struct world *w, const struct watch_event *ev)
 	if (ev->type == WATCH_BOOKMARK)
 		return;
 	w->news = w->seq;
-	if (ev->job.finished && is_same(ev->job.uid, w->job.uid))
+	if (ev->job.finished && !w->job.finished && is_same(ev->job.uid, w->job.uid))
 		w->finish = w->seq;
 }
 
-void world_watch_ended(struct world *w, const struct config *cfg, const struct answer *r,
-		       int64_t now)
+void world_watch_ended(struct world *w, const struct answer *r, int64_t now)
 {
 	struct asked *a = &w->asked[ASK_WATCH];
 	bool          brief = now - w->watch_ms < WATCH_SHORT_MS;
+	unsigned      failed = brief ? a->failed : 0;
 
-	(void)cfg;
 	w->watching = false;
-	if (!brief)
-		a->failed = 0;
-	if (r->what == K8S_REFUSED)
-		note_answer(w, r, now);
-	else if (r->what != K8S_OK || brief)
-		ask_later(a, r, now);
-	else
-		a->refused = 0;
-	w->relist = r->what == K8S_OK && !brief;
-	if (!w->relist)
+	note_answer(w, r, now);
+	if (r->is.what != K8S_REFUSED) {
+		a->failed = failed;
+		a->due_ms = a->patience_ms;
+	}
+	w->relist = r->is.what == K8S_OK && !brief;
+	if (!w->relist) {
 		w->version[0] = '\0';
+		if (r->is.what != K8S_REFUSED)
+			asked_later(a, r->is.rnd, now);
+	}
 }
 
 void world_signal(struct world *w, int64_t now)
@@ -700,7 +625,7 @@ void world_tick(struct world *w, const struct config *cfg, int64_t now)
 {
 	bool live = job_is_live(w);
 
-	bool ripe = (w->job.finished && now >= job_kept_until_ms(w, cfg)) || w->job.orphaning;
+	bool ripe = (w->job.finished && now >= job_kept_until_ms(w, cfg)) || w->deleting_ms;
 	if (!w->over.trigger || !ripe)
 		w->ripe = 0;
 	else if (!w->ripe)
@@ -713,8 +638,8 @@ void world_tick(struct world *w, const struct config *cfg, int64_t now)
 	} else if (live && !w->job.selector[0]) {
 		unknown(w, "the job has no selector by labels that can be used");
 	}
-	bool due = idle_is_due(w, cfg, now) ||
-		   (pending_due_ms(w, cfg) <= now && !job_is_held(w, now));
+	bool due =
+		idle_is_due(w, cfg, now) || (pending_due_ms(w, cfg) <= now && !job_is_held(w, now));
 	if (!due)
 		w->idle.look = 0;
 	else if (!w->idle.look)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "asked.h"
 #include "config.h"
 #include "k8s_client.h"
 #include "metrics.h"
@@ -21,11 +22,7 @@
 
 #define NEVER INT64_MAX
 
-#define RETRY_AFTER_MAX_MS INT64_C(60000) /* of a server's Retry-After, no more is believed */
-#define REFUSED_MIN_MS     INT64_C(60000) /* a refusal is believed for so long, then doubling */
-#define REFUSED_MAX_MS     INT64_C(300000)
-#define REFUSED_BELIEVED   2 /* answers that make one: an API server's first second has some */
-#define FORBIDDEN_BELIEVED 6 /* half a minute of 403, before pods are left out of account */
+#define FORBIDDEN_BELIEVED 6              /* half a minute of 403: pods are left out of account */
 #define POD_LOST_MS        INT64_C(60000) /* past its deletionTimestamp: its node is lost */
 
 /* Every request that there is. */
@@ -59,21 +56,6 @@ enum trigger {
 	TRIGGER_MISSING,
 };
 
-/* What is known of one kind of request. */
-struct asked {
-	uint64_t sent;        /* seq of the last one that was answered, in whatever way; 0 = none */
-	uint64_t told;        /* seq at which it was sent that last told something */
-	uint64_t told_at;     /* seq at which that answer was folded in */
-	int64_t  sent_ms;     /* when that one was sent; 0 = never */
-	int64_t  told_ms;     /* when the one was sent that last told something; 0 = none */
-	int64_t  due_ms;      /* not to be asked again before this */
-	int64_t  patience_ms; /* nor, for whatever reason, before this: the server asked for it */
-	unsigned failed;      /* failures in a row */
-	unsigned refused;     /* refusals in a row */
-	long     status;      /* of the last answer */
-	char     words[304];  /* the server's, of the last refusal */
-};
-
 /* Who has the Job's name, as the last read said. */
 enum name { NAME_UNKNOWN, NAME_OURS, NAME_ABSENT, NAME_OTHER };
 
@@ -82,13 +64,13 @@ enum known { UNKNOWN, THERE, ABSENT };
 
 struct service {
 	enum known known;
-	char       uid[K8S_UID_SIZE];      /* THERE: of the one that was read last */
-	char       ours[K8S_UID_SIZE];     /* of the one that is our Job's; "" = not known */
-	char       adopted[K8S_UID_SIZE];  /* our Job is an owner of this one; "" = of none */
-	bool       deleting;               /* THERE: it has a deletionTimestamp */
-	bool       deleted;                /* a DELETE of ours was accepted */
-	bool       theirs;                 /* it is a newcomer's, or nobody can tell: left alone */
-	uint64_t   doubt;                  /* seq: only a read behind this tells which one is there */
+	char       uid[K8S_UID_SIZE];     /* THERE: of the one that was read last */
+	char       ours[K8S_UID_SIZE];    /* of the one that is our Job's; "" = not known */
+	char       adopted[K8S_UID_SIZE]; /* our Job is an owner of this one; "" = of none */
+	bool       deleting;              /* THERE: it has a deletionTimestamp */
+	bool       deleted;               /* a DELETE of ours was accepted */
+	bool       theirs;                /* it is a newcomer's, or nobody can tell: left alone */
+	uint64_t   doubt; /* seq: only a read behind this tells which one is there */
 };
 
 struct idle {
@@ -96,11 +78,11 @@ struct idle {
 	struct pod_metrics metrics; /* the last decoded answer; owned */
 	enum reading       reading; /* the last one */
 	const char        *why;     /* literal: why it was unknown */
-	const char        *cleared; /* literal: why the last reading cleared the count; NULL = not */
-	int64_t            reading_ms; /* when the last one was asked for */
-	int64_t            cpu;        /* nanocores of the last idle reading */
-	int64_t            grid_ms;    /* a point of the checks' grid, the last one asked; 0 = none */
-	uint64_t           look;       /* seq: a last look must be sent behind this; 0 = not due */
+	const char *cleared;    /* literal: why the last reading cleared the count; NULL = not */
+	int64_t     reading_ms; /* when the last one was asked for */
+	int64_t     cpu;        /* nanocores of the last idle reading */
+	int64_t     grid_ms;    /* a point of the checks' grid, the last one asked; 0 = none */
+	uint64_t    look;       /* seq: a last look must be sent behind this; 0 = not due */
 };
 
 struct pods {
@@ -125,26 +107,26 @@ struct world {
 	struct asked asked[ASKS];
 
 	/* the Job */
-	struct k8s_job job;      /* as last read under our uid; no uid: it was never read */
+	struct k8s_job job; /* as last read under our uid; no uid: it was never read */
 	enum name      name;
 	bool           absent;   /* NAME_ABSENT was said by a GET: a LIST alone is not believed */
 	bool           accepted; /* our DELETE was accepted, and no read has shown it undone */
 	uint64_t       news;     /* seq of an event that calls for a read */
 	uint64_t       finish;   /* seq of one that says that our Job has ended */
-	int64_t        deleting_ms; /* since when it is known to be deleted; 0 = it is not */
-	int64_t        gone_ms;     /* since when it is known to be gone; 0 = it is not */
-	uint64_t       gone;        /* seq of that */
+	int64_t        deleting_ms;      /* since when it is known to be deleted; 0 = it is not */
+	int64_t        gone_ms;          /* since when it is known to be gone; 0 = it is not */
+	uint64_t       gone;             /* seq of that */
 	int64_t        pending_since_ms; /* it waits for its first pod since */
 	bool           ever_ran;         /* a pod of it was ready, or has run */
 	enum trigger   acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
 	struct over    over;
-	uint64_t       ripe; /* seq: an ended Job is to go, a grace is over; 0 = it is not */
+	uint64_t       ripe; /* seq: an ended Job is to go, or on its way; 0 = it is not */
 
 	/* the watch of it */
-	bool     watching;                  /* it is open */
-	bool     relist;                    /* it was resumed, and a LIST is to come besides */
-	char     version[K8S_VERSION_SIZE]; /* where it resumes; "" = LIST first */
-	int64_t  watch_ms;                  /* when it was opened */
+	bool    watching;                  /* it is open */
+	bool    relist;                    /* it was resumed, and a LIST is to come besides */
+	char    version[K8S_VERSION_SIZE]; /* where it resumes; "" = LIST first */
+	int64_t watch_ms;                  /* when it was opened */
 
 	struct idle    idle;
 	struct pods    pods;
@@ -238,25 +220,19 @@ const char *pods_contradict(const struct world *w, int64_t now);
 
 /* An answer, classified and decoded. */
 struct answer {
-	enum ask          ask;
-	uint64_t          sent;    /* as world_sent() returned it */
-	int64_t           sent_ms;
-	enum k8s_answer   what;    /* a broker's, too: CONFLICT is a queue that it does not delete */
-	long              status;  /* HTTP; 0 = none */
-	int64_t           date_ms; /* of the Date header, Unix; -1 = none */
-	int64_t           retry_after_ms;
-	uint32_t          rnd;
-	const char       *words; /* of a refusal; borrowed */
+	enum ask            ask;
+	struct asked_answer is; /* a broker's, too: CONFLICT is a queue that it does not delete */
+	int64_t             date_ms; /* of the Date header, Unix; -1 = none */
 
 	/* of K8S_OK, as the request has it */
-	bool                 found;   /* ASK_LIST */
-	bool                 kept;    /* ASK_DELETE_...: finalizers keep it */
-	struct k8s_job       job;     /* ASK_JOB, ASK_LIST, ASK_SELF */
-	struct k8s_service   service; /* ASK_SERVICE */
-	char                 version[K8S_VERSION_SIZE]; /* ASK_LIST */
-	struct k8s_pods      pods;    /* moved out of it */
-	struct pod_metrics   metrics; /* moved out of it */
-	struct rabbitmq_page *page;   /* ASK_QUEUES; borrowed */
+	bool                  found;                     /* ASK_LIST */
+	bool                  kept;                      /* ASK_DELETE_...: finalizers keep it */
+	struct k8s_job        job;                       /* ASK_JOB, ASK_LIST, ASK_SELF */
+	struct k8s_service    service;                   /* ASK_SERVICE */
+	char                  version[K8S_VERSION_SIZE]; /* ASK_LIST */
+	struct k8s_pods       pods;                      /* moved out of it */
+	struct pod_metrics    metrics;                   /* moved out of it */
+	struct rabbitmq_page *page;                      /* ASK_QUEUES; borrowed */
 };
 
 /* A request goes out. Returns its seq. */
@@ -268,8 +244,7 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 void world_fold_event(struct world *w, const struct watch_event *ev);
 
 /* The watch has ended. @r: as its answer was judged; OK: a clean end, as servers do it. */
-void world_watch_ended(struct world *w, const struct config *cfg, const struct answer *r,
-		       int64_t now);
+void world_watch_ended(struct world *w, const struct answer *r, int64_t now);
 
 void world_signal(struct world *w, int64_t now);
 

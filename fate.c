@@ -1,0 +1,164 @@
+#include "fate.h"
+
+#define SIGNAL_MS     INT64_C(22500) /* a signal leaves 25 s to a teardown; 2 to tell what is left */
+#define SIGNAL_TWO_MS INT64_C(500)   /* ... and a second one 1 s */
+#define SELF_TRIES    3
+
+/* ---- Deadlines ---- */
+
+int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg)
+{
+	if (!w->over.trigger)
+		return NEVER;
+	int64_t d = max_ms(w->over.ms, job_kept_until_ms(w, cfg)) + cfg->teardown_timeout_ms;
+	if (w->signals)
+		d = min_ms(d, w->signal_ms + (w->signals == 1 ? SIGNAL_MS : SIGNAL_TWO_MS));
+	return d;
+}
+
+/* ---- What has become of each thing ---- */
+
+int64_t job_ended_ms(const struct world *w)
+{
+	return w->gone_ms ? w->gone_ms : w->over.ms;
+}
+
+bool job_has_ended(const struct world *w)
+{
+	return w->gone_ms || w->over.trigger == TRIGGER_MISSING;
+}
+
+static enum fate job_fate(const struct world *w)
+{
+	if (w->name == NAME_OTHER)
+		return FATE_NEWCOMER;
+	if (!job_has_ended(w))
+		return FATE_NONE;
+	return w->accepted || w->acting ? FATE_DELETED : FATE_ABSENT;
+}
+
+uint64_t job_ended_at(const struct world *w)
+{
+	return w->gone_ms ? w->gone : w->over.seq;
+}
+
+bool pods_are_known(const struct world *w)
+{
+	return w->asked[ASK_PODS].told > job_ended_at(w);
+}
+
+enum fate pods_fate(const struct world *w)
+{
+	if (!job_has_ended(w))
+		return FATE_NONE;
+	if (pods_are_forbidden(w) && w->asked[ASK_PODS].sent > job_ended_at(w))
+		return FATE_OFF; /* nothing is known of them: Background takes them along */
+	return pods_are_known(w) && !staying_pod(w) ? FATE_DELETED : FATE_NONE;
+}
+
+enum fate service_fate(const struct world *w)
+{
+	const struct service *s = &w->service;
+	uint64_t              end = w->gone_ms ? w->gone : w->over.seq;
+	bool behind = w->asked[ASK_SERVICE].told > end || w->asked[ASK_DELETE_SERVICE].told > end;
+
+	if (w->name == NAME_OTHER || s->theirs)
+		return FATE_NEWCOMER;
+	if (s->known != ABSENT || !behind)
+		return FATE_NONE;
+	return s->deleted ? FATE_DELETED : FATE_ABSENT;
+}
+
+/* Behind the last pod, the queues are listed once more. */
+static bool is_last_walk(const struct world *w)
+{
+	if (pods_fate(w) == FATE_OFF)
+		return true;
+	if (w->pods.empty)
+		return w->queues.began > w->pods.empty;
+	return job_has_ended(w) && w->asked[ASK_QUEUES].told_ms >= job_ended_ms(w) + LAST_POD_MS;
+}
+
+/* A refused queue is tried for so long since one went, and since the Job did. */
+int64_t queues_patience_ms(const struct world *w)
+{
+	return job_has_ended(w) ? max_ms(w->queues.since_ms, job_ended_ms(w)) + QUEUES_PATIENCE_MS
+				: NEVER;
+}
+
+enum fate queues_fate(const struct world *w, const struct config *cfg, int64_t now)
+{
+	const struct queues *q = &w->queues;
+
+	if (!cfg->rabbitmq_url[0])
+		return FATE_OFF;
+	if (w->name == NAME_OTHER)
+		return FATE_NEWCOMER;
+	if (q->final)
+		return FATE_FORBIDDEN;
+	if (q->step != QUEUES_WALKED)
+		return FATE_NONE;
+	if (q->refused.count)
+		return q->hopeless || (now >= queues_patience_ms(w) && q->walks >= QUEUES_WALKS)
+			       ? FATE_LEFT
+			       : FATE_NONE;
+	if (!is_last_walk(w))
+		return FATE_NONE;
+	return q->deleted ? FATE_DELETED : FATE_ABSENT;
+}
+
+enum fate self_fate(const struct world *w, const struct config *cfg)
+{
+	const struct asked *a = &w->asked[ASK_DELETE_SELF];
+
+	if (!cfg->delete_self)
+		return FATE_OFF;
+	if (w->self_theirs)
+		return FATE_NEWCOMER;
+	if (w->self_deleted)
+		return FATE_DELETED;
+	if (w->self == ABSENT)
+		return FATE_ABSENT;
+	if (a->refused >= SELF_TRIES)
+		return FATE_FORBIDDEN;
+	return a->failed + a->refused >= SELF_TRIES || w->self == UNKNOWN ? FATE_LEFT : FATE_NONE;
+}
+
+/* What is not settled when time is up. */
+static enum fate unsettled(enum fate f, bool deleting, bool refused)
+{
+	if (f != FATE_NONE)
+		return f;
+	return deleting ? FATE_DELETING : refused ? FATE_FORBIDDEN : FATE_LEFT;
+}
+
+struct fates fates_of(const struct world *w, const struct config *cfg, int64_t now)
+{
+	struct fates f = { job_fate(w), pods_fate(w), service_fate(w), queues_fate(w, cfg, now),
+			   self_fate(w, cfg) };
+
+	if (now < teardown_deadline_ms(w, cfg))
+		return f;
+	f.job = unsettled(f.job, w->deleting_ms, is_refused(w, ASK_DELETE_JOB));
+	f.pods =
+		job_has_ended(w) ? unsettled(f.pods, false, is_refused(w, ASK_DELETE_POD)) : f.pods;
+	f.service = unsettled(f.service, w->service.deleting,
+			      is_refused(w, ASK_DELETE_SERVICE) || is_refused(w, ASK_SERVICE));
+	f.queues = unsettled(f.queues, false, false);
+	return f;
+}
+
+bool queues_are_cut_short(const struct world *w, const struct config *cfg, int64_t now)
+{
+	return w->signals && now >= teardown_deadline_ms(w, cfg) &&
+	       queues_fate(w, cfg, now) == FATE_NONE;
+}
+
+bool self_is_next(const struct world *w, const struct config *cfg, int64_t now)
+{
+	struct fates f = fates_of(w, cfg, now);
+
+	return w->over.trigger && f.job && f.pods && f.service && f.queues &&
+	       fates_are_complete(&f) && f.job != FATE_NEWCOMER &&
+	       !queues_are_cut_short(w, cfg, now);
+}
