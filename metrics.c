@@ -315,13 +315,14 @@ int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, st
 
 	if (!root)
 		return -EBADMSG;
-	if (!kind || strcmp(kind, "PodMetricsList") != 0 ||
-	    !(json_is_array(items) || json_is_null(items)))
+	bool one = kind && strcmp(kind, "PodMetrics") == 0;
+	if (!kind || (!one && (strcmp(kind, "PodMetricsList") != 0 ||
+			       !(json_is_array(items) || json_is_null(items)))))
 		return err_set(err, EBADMSG, "not a PodMetricsList");
+	if (one)
+		r = item_from(root, &m, err);
 	json_array_foreach(items, i, item) {
-		r = item_from(item, &m, err);
-		if (r < 0)
-			break;
+		r = r < 0 ? r : item_from(item, &m, err);
 	}
 	r = r < 0 ? r : sum_up(&m, err);
 	if (r < 0)
@@ -329,6 +330,31 @@ int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, st
 	else
 		*ret = m;
 	return r;
+}
+
+int pod_metrics_join(struct pod_metrics *sum, struct pod_metrics *m)
+{
+	size_t                    n = sum->container_count + m->container_count;
+	struct metrics_container *p = reallocarray(sum->containers, n ? n : 1, sizeof(*p));
+
+	if (p)
+		sum->containers = p;
+	if (!p || m->nanocores > INT64_MAX - sum->nanocores) {
+		pod_metrics_fini(m);
+		return -EBADMSG;
+	}
+	memcpy(p + sum->container_count, m->containers, m->container_count * sizeof(*p));
+	sum->container_count = n;
+	if (!sum->pods || m->oldest_ms < sum->oldest_ms)
+		sum->oldest_ms = m->oldest_ms;
+	if (m->window_ms > sum->window_ms)
+		sum->window_ms = m->window_ms;
+	sum->pods += m->pods;
+	sum->pod_set += m->pod_set;
+	sum->nanocores += m->nanocores;
+	free(m->containers); /* the strings have moved */
+	*m = (struct pod_metrics){ 0 };
+	return 0;
 }
 
 /* ---- Readings and the idle count ---- */

@@ -52,16 +52,19 @@ struct pod_metrics {
 };
 
 /*
- * Decodes @body. An entry without a name, or named POD, is the pod's total or its sandbox and no
- * container: it is left out. What comes twice counts once, with the larger value. A quantity that
- * is negative or no quantity, a missing or null timestamp, an item without containers, a sum that
- * overflows, JSON of another shape or kind than PodMetricsList: each is an error, because each
- * makes the reading unknown. An empty list is not an error. On success *@ret is overwritten (the
- * caller has passed it empty or called the _fini before) and owned by the caller. Returns 0,
- * -EBADMSG, -ENOMEM.
+ * Decodes @body: a PodMetricsList, or the PodMetrics of one pod. An entry without a name, or named
+ * POD, is the pod's total or its sandbox and no container: it is left out. What comes twice counts
+ * once, with the larger value. A quantity that is negative or no quantity, a missing or null
+ * timestamp, an item without containers, a sum that overflows, JSON of another shape or kind than
+ * PodMetricsList: each is an error, because each makes the reading unknown. An empty list is not an
+ * error. On success *@ret is overwritten (the caller has passed it empty or called the _fini
+ * before) and owned by the caller. Returns 0, -EBADMSG, -ENOMEM.
  */
 int  pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, struct err *err);
 void pod_metrics_fini(struct pod_metrics *m);
+
+/* Adds what @m has to @sum, and empties @m. Returns 0, -EBADMSG (the sum overflows). */
+int pod_metrics_join(struct pod_metrics *sum, struct pod_metrics *m);
 
 /* Whether the last answer had this container: exact names. */
 bool pod_metrics_has(const struct pod_metrics *m, const char *pod, const char *container);

@@ -413,14 +413,30 @@ RULE(adopt)
 	return adoption_is_wanted(w, cfg) && adoption_is_safe(w, now) ? 0 : NEVER;
 }
 
+/* On the grid; at once, where what rests on the last reading waits for a fresh one. */
+static int64_t reading_due_ms(const struct world *w, const struct config *cfg, int64_t now)
+{
+	int64_t due = check_due_ms(w, cfg);
+
+	if (due == NEVER || job_is_held(w, now))
+		return NEVER;
+	return reading_is_old(w, cfg, now) ? 0 : due;
+}
+
 RULE(check_cpu)
 {
-	if (!cfg->check_cpu || !job_is_live(w) || !w->job.selector[0] || w->job.suspended ||
-	    job_is_held(w, now))
-		return NEVER;
-	if (reading_is_old(w, cfg, now))
-		return 0;
-	return w->idle.grid_ms ? w->idle.grid_ms + cfg->interval_ms : 0;
+	return metrics_are_gathered(w, now) ? NEVER : reading_due_ms(w, cfg, now);
+}
+
+RULE(list_pods_to_check)
+{
+	return metrics_are_gathered(w, now) && !w->idle.gathering ? reading_due_ms(w, cfg, now)
+								  : NEVER;
+}
+
+RULE(check_pod)
+{
+	return pod_to_gather(w) && job_is_live(w) ? 0 : NEVER;
 }
 
 /* Asked once early on: the last look and the teardown are no time to find out. */
@@ -485,6 +501,9 @@ static const struct rule {
 	{ "it is ours if the Job lives behind that", ASK_JOB, read_for_service, 0, 0 },
 	{ "the Service is adopted, right behind a read of the Job", ASK_ADOPT, adopt, 0, 0 },
 	{ "a check on its grid", ASK_METRICS, check_cpu, 0, 0 },
+	{ "a check pod by pod, where metrics may not be listed", ASK_PODS, list_pods_to_check, 0,
+	  0 },
+	{ "... one pod's", ASK_POD_METRICS, check_pod, 0, 0 },
 	{ "may the pods be listed", ASK_PODS, may_list_pods, 0, 0 },
 	{ "was a pod ever ready", ASK_PODS, look_for_ready_pod, 0, 0 },
 };

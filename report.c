@@ -220,7 +220,8 @@ static const char *lost_without(const struct world *w, enum ask a)
 	case ASK_JOB: return "the Job cannot be read, and no job is torn down";
 	case ASK_SERVICE: return "the Service's uid is not known, and it stays";
 	case ASK_ADOPT: return "the Service is not adopted";
-	case ASK_METRICS: return "no idle trigger";
+	case ASK_METRICS: return "no idle trigger, unless each pod's metrics may be read";
+	case ASK_POD_METRICS: return "no idle trigger";
 	case ASK_PODS: return "no last look at the pods, no wait for them";
 	case ASK_DELETE_JOB:
 		return w->over.trigger ? "the Job stays"
@@ -264,7 +265,9 @@ static enum server server_of(const struct answer *x)
 {
 	if (x->ask == ASK_QUEUES || x->ask == ASK_DELETE_QUEUE)
 		return SERVER_BROKER;
-	return x->ask == ASK_METRICS && x->is.what != K8S_UNREACHABLE ? SERVER_METRICS : SERVER_API;
+	return (x->ask == ASK_METRICS || x->ask == ASK_POD_METRICS) && x->is.what != K8S_UNREACHABLE
+		       ? SERVER_METRICS
+		       : SERVER_API;
 }
 
 static void tell_failure(struct report *r, const struct world *w, const struct answer *x,

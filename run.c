@@ -59,6 +59,7 @@ static void describe(const struct run *r, enum ask a, struct k8s_request *q, cha
 		[ASK_SERVICE] = { K8S_GET, K8S_SERVICES },
 		[ASK_ADOPT] = { K8S_PATCH, K8S_SERVICES },
 		[ASK_METRICS] = { K8S_LIST, K8S_POD_METRICS },
+		[ASK_POD_METRICS] = { K8S_GET, K8S_POD_METRICS },
 		[ASK_PODS] = { K8S_LIST, K8S_PODS },
 		[ASK_DELETE_JOB] = { K8S_DELETE, K8S_JOBS },
 		[ASK_DELETE_POD] = { K8S_DELETE, K8S_PODS },
@@ -69,7 +70,7 @@ static void describe(const struct run *r, enum ask a, struct k8s_request *q, cha
 	};
 	const struct world   *w = &r->world;
 	const struct config  *cfg = r->cfg;
-	const struct k8s_pod *pod = staying_pod(w);
+	const struct k8s_pod *pod = a == ASK_POD_METRICS ? pod_to_gather(w) : staying_pod(w);
 
 	*q = (struct k8s_request){ .verb = what[a].verb, .resource = what[a].resource };
 	if (a == ASK_LIST || a == ASK_WATCH)
@@ -78,7 +79,7 @@ static void describe(const struct run *r, enum ask a, struct k8s_request *q, cha
 		queues_neighbour(&w->queues,
 				 (struct naming){ cfg->target_job, cfg->rabbitmq_queue_prefix },
 				 name, NAME_SIZE);
-	else if (a == ASK_DELETE_POD)
+	else if (a == ASK_DELETE_POD || a == ASK_POD_METRICS)
 		(void)copy_str(name, NAME_SIZE, pod ? pod->name : "");
 	else
 		(void)copy_str(name, NAME_SIZE,
@@ -119,6 +120,7 @@ static char *body_new(const struct run *r, enum ask a)
 	case ASK_JOB:
 	case ASK_SERVICE:
 	case ASK_METRICS:
+	case ASK_POD_METRICS:
 	case ASK_PODS:
 	case ASK_QUEUES:
 	case ASK_NEIGHBOUR:
@@ -173,6 +175,7 @@ static int decode(const struct run *r, struct answer *x, const struct k8s_reques
 	case ASK_SERVICE:
 		return k8s_service_decode(b->data, b->len, q->name, r->world.job.uid, &x->service,
 					  err);
+	case ASK_POD_METRICS:
 	case ASK_METRICS: return pod_metrics_decode(b->data, b->len, &x->metrics, err);
 	case ASK_PODS: return k8s_pods_decode(b->data, b->len, &x->pods, err);
 	case ASK_QUEUES:
@@ -255,11 +258,12 @@ static void take_answer(struct run *r, struct k8s_result *res)
 		k8s_result_refuse(res, &err);
 	x.is.what = res->answer;
 	int64_t now = now_ms();
+	int64_t reading = r->world.idle.reading_ms;
 	tell_deletion(r, &x);
 	world_fold(&r->world, r->cfg, &x, now);
 	report_answer(&r->report, &r->world, r->cfg, &x, f->broker ? NULL : &f->request,
 		      res->by_role, res->words, now);
-	if (f->ask == ASK_METRICS)
+	if (reading != r->world.idle.reading_ms)
 		report_reading(&r->report, &r->world, r->cfg);
 	if (f->ask == ASK_JOB)
 		(void)malloc_trim(0); /* what handshakes and long answers left */

@@ -14,6 +14,7 @@ void world_init(struct world *w, int64_t now)
 void world_fini(struct world *w)
 {
 	pod_metrics_fini(&w->idle.metrics);
+	pod_metrics_fini(&w->idle.gathered);
 	k8s_pods_fini(&w->pods.list);
 }
 
@@ -112,6 +113,30 @@ int64_t pending_due_ms(const struct world *w, const struct config *cfg)
 	if (!cfg->pending_timeout_ms || !job_is_live(w) || w->ever_ran || w->job.suspended)
 		return NEVER;
 	return w->pending_since_ms + cfg->pending_timeout_ms;
+}
+
+int64_t check_due_ms(const struct world *w, const struct config *cfg)
+{
+	if (!cfg->check_cpu || !job_is_live(w) || !w->job.selector[0] || w->job.suspended)
+		return NEVER;
+	return w->idle.grid_ms ? w->idle.grid_ms + cfg->interval_ms : 0;
+}
+
+bool metrics_are_gathered(const struct world *w, int64_t now)
+{
+	const struct asked *a = &w->asked[ASK_METRICS];
+
+	return a->refused >= REFUSED_BELIEVED && a->status == 403 && now < a->due_ms;
+}
+
+const struct k8s_pod *pod_to_gather(const struct world *w)
+{
+	if (!w->idle.gathering || w->asked[ASK_PODS].told < w->idle.gathering)
+		return NULL;
+	for (size_t i = w->idle.next; i < w->pods.list.count; i++)
+		if (!w->pods.list.items[i].finished)
+			return &w->pods.list.items[i];
+	return NULL;
 }
 
 const struct k8s_pod *staying_pod(const struct world *w)
@@ -341,18 +366,20 @@ static bool in_startup_grace(const struct world *w, const struct config *cfg, in
 	return start_ms < 0 || date_ms < 0 || date_ms - start_ms < cfg->startup_grace_ms;
 }
 
-static void take_reading(struct world *w, const struct config *cfg, struct answer *r)
+/* Moves @m. */
+static void take_reading(struct world *w, const struct config *cfg, struct pod_metrics *m,
+			 int64_t date_ms)
 {
 	struct idle *i = &w->idle;
 	const char  *why = "";
 
 	pod_metrics_fini(&i->metrics);
-	i->metrics = r->metrics;
-	r->metrics = (struct pod_metrics){ 0 };
+	i->metrics = *m;
+	*m = (struct pod_metrics){ 0 };
 	w->ever_ran |= i->metrics.pods > 0;
-	i->reading = metrics_judge(&i->metrics, cfg->threshold_nanocores, w->job.active, r->date_ms,
-				   &why);
-	if (in_startup_grace(w, cfg, r->date_ms)) {
+	i->reading =
+		metrics_judge(&i->metrics, cfg->threshold_nanocores, w->job.active, date_ms, &why);
+	if (in_startup_grace(w, cfg, date_ms)) {
 		i->reading = READING_UNKNOWN;
 		why = "start-up grace";
 	}
@@ -361,26 +388,76 @@ static void take_reading(struct world *w, const struct config *cfg, struct answe
 	i->why = why;
 }
 
-static void fold_metrics(struct world *w, const struct config *cfg, struct answer *r)
+/* A check is over, with a reading, or with none (@m NULL). */
+static void count_reading(struct world *w, const struct config *cfg, const struct pod_metrics *m,
+			  int64_t sent_ms)
 {
 	struct idle *i = &w->idle;
 
-	if (r->is.what == K8S_OK)
-		take_reading(w, cfg, r);
-	else
-		unknown(w, r->is.what == K8S_REFUSED ? "no permission to read metrics"
-						     : "the metrics API did not answer");
-	if (r->is.what != K8S_OK && r->is.what != K8S_REFUSED) /* the grid is pace enough */
-		w->asked[ASK_METRICS].due_ms = w->asked[ASK_METRICS].patience_ms;
-	i->reading_ms = r->is.sent_ms;
-	i->cleared =
-		idle_count_add(&i->count, i->reading, r->is.what == K8S_OK ? &i->metrics : NULL,
-			       i->grid_ms, cfg->interval_ms);
+	i->reading_ms = sent_ms;
+	i->gathering = 0;
+	i->cleared = idle_count_add(&i->count, i->reading, m, i->grid_ms, cfg->interval_ms);
 	i->look = i->look && i->count.count ? w->seq : 0; /* a look is behind the last reading */
 }
 
-static void fold_pods(struct world *w, struct answer *r, int64_t now)
+static void no_reading(struct world *w, const struct config *cfg, const struct answer *r)
 {
+	unknown(w, r->is.what == K8S_REFUSED  ? "no permission to read metrics"
+		   : r->is.what == K8S_ABSENT ? "metrics of some pods are missing"
+					      : "the metrics API did not answer");
+	count_reading(w, cfg, NULL, r->is.sent_ms);
+}
+
+static void fold_metrics(struct world *w, const struct config *cfg, struct answer *r)
+{
+	struct asked *a = &w->asked[ASK_METRICS];
+
+	if (r->is.what != K8S_OK && r->is.what != K8S_REFUSED)
+		a->due_ms = a->patience_ms; /* the grid is pace enough */
+	if (r->is.what != K8S_OK) {
+		no_reading(w, cfg, r);
+		return;
+	}
+	take_reading(w, cfg, &r->metrics, r->date_ms);
+	count_reading(w, cfg, &w->idle.metrics, r->is.sent_ms);
+}
+
+/* One pod's. When the last one is there, that is a reading like any other, as old as its first. */
+static void fold_pod_metrics(struct world *w, const struct config *cfg, struct answer *r)
+{
+	struct idle          *i = &w->idle;
+	const struct k8s_pod *pod = pod_to_gather(w);
+	int64_t               sent_ms = w->asked[ASK_PODS].told_ms;
+
+	w->asked[ASK_POD_METRICS].due_ms = w->asked[ASK_POD_METRICS].patience_ms;
+	if (r->is.what != K8S_OK || !pod || pod_metrics_join(&i->gathered, &r->metrics) < 0) {
+		no_reading(w, cfg, r);
+		return;
+	}
+	i->date_ms = i->next ? i->date_ms : r->date_ms;
+	i->next = (size_t)(pod - w->pods.list.items) + 1;
+	if (pod_to_gather(w))
+		return;
+	take_reading(w, cfg, &i->gathered, i->date_ms);
+	count_reading(w, cfg, &i->metrics, sent_ms);
+}
+
+/* The pods whose metrics are to be read. Without any, nothing can be read. */
+static void start_gathering(struct world *w, const struct config *cfg, const struct answer *r)
+{
+	pod_metrics_fini(&w->idle.gathered);
+	w->idle.next = 0;
+	if (!pod_to_gather(w)) {
+		unknown(w, r->is.what == K8S_OK ? "no metrics of the job's pods"
+						: "no permission to read metrics");
+		count_reading(w, cfg, NULL, r->is.sent_ms);
+	}
+}
+
+static void fold_pods(struct world *w, const struct config *cfg, struct answer *r, int64_t now)
+{
+	if (r->is.what != K8S_OK && w->idle.gathering)
+		start_gathering(w, cfg, r); /* which ends it */
 	if (r->is.what != K8S_OK)
 		return;
 	k8s_pods_fini(&w->pods.list);
@@ -538,7 +615,11 @@ uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64
 		w->acting = idle_is_due(w, cfg, now) ? TRIGGER_IDLE : TRIGGER_PENDING;
 	if (a == ASK_QUEUES && w->queues.step == QUEUES_WALKED)
 		queues_restart(&w->queues);
-	if (a == ASK_METRICS) { /* points that were missed are left out */
+	bool gather = a == ASK_PODS && metrics_are_gathered(w, now) &&
+		      check_due_ms(w, cfg) <= now && !w->idle.gathering;
+	if (gather)
+		w->idle.gathering = w->seq + 1;
+	if (a == ASK_METRICS || gather) { /* points that were missed are left out */
 		int64_t late = w->idle.grid_ms ? (now - w->idle.grid_ms) % cfg->interval_ms : 0;
 		w->idle.grid_ms = now - late;
 	}
@@ -562,7 +643,8 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_SERVICE: fold_service(w, r, now); break;
 	case ASK_ADOPT: fold_adopt(w, r); break;
 	case ASK_METRICS: fold_metrics(w, cfg, r); break;
-	case ASK_PODS: fold_pods(w, r, now); break;
+	case ASK_POD_METRICS: fold_pod_metrics(w, cfg, r); break;
+	case ASK_PODS: fold_pods(w, cfg, r, now); break;
 	case ASK_DELETE_JOB: fold_delete_job(w, r, open, now); break;
 	case ASK_DELETE_POD: fold_delete_pod(w, r, now); break;
 	case ASK_DELETE_SERVICE: fold_delete_service(w, r); break;

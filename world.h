@@ -27,15 +27,16 @@
 
 /* Every request that there is. */
 enum ask {
-	ASK_SELF,       /* GET our own Job: its uid */
-	ASK_LIST,       /* LIST the Job by name: where to watch from */
-	ASK_WATCH,      /* WATCH it */
-	ASK_JOB,        /* GET it: who has the name, and how it is */
-	ASK_SERVICE,    /* GET its Service */
-	ASK_ADOPT,      /* PATCH the Service: the Job becomes an owner */
-	ASK_METRICS,    /* LIST the metrics of its pods */
-	ASK_PODS,       /* LIST its pods */
-	ASK_DELETE_JOB, /* ... and so on */
+	ASK_SELF,        /* GET our own Job: its uid */
+	ASK_LIST,        /* LIST the Job by name: where to watch from */
+	ASK_WATCH,       /* WATCH it */
+	ASK_JOB,         /* GET it: who has the name, and how it is */
+	ASK_SERVICE,     /* GET its Service */
+	ASK_ADOPT,       /* PATCH the Service: the Job becomes an owner */
+	ASK_METRICS,     /* LIST the metrics of its pods */
+	ASK_POD_METRICS, /* GET those of one pod, where they may not be listed */
+	ASK_PODS,        /* LIST its pods */
+	ASK_DELETE_JOB,  /* ... and so on */
 	ASK_DELETE_POD,
 	ASK_DELETE_SERVICE,
 	ASK_EVENT,
@@ -83,6 +84,12 @@ struct idle {
 	int64_t     cpu;        /* nanocores of the last idle reading */
 	int64_t     grid_ms;    /* a point of the checks' grid, the last one asked; 0 = none */
 	uint64_t    look;       /* seq: a last look must be sent behind this; 0 = not due */
+
+	/* a reading pod by pod */
+	uint64_t           gathering; /* seq of its LIST of the pods; 0 = none is under way */
+	struct pod_metrics gathered;  /* of the pods before @next; owned */
+	size_t             next;      /* index into pods.list */
+	int64_t            date_ms;   /* of the first answer */
 };
 
 struct pods {
@@ -206,6 +213,15 @@ bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now);
 
 /* When no pod of it was ready for too long; NEVER if that is no matter. */
 int64_t pending_due_ms(const struct world *w, const struct config *cfg);
+
+/* A reading is due, on the grid or because the last one is too old for what rests on it. */
+int64_t check_due_ms(const struct world *w, const struct config *cfg);
+
+/* The metrics may not be listed (for now): they are read pod by pod. */
+bool metrics_are_gathered(const struct world *w, int64_t now);
+
+/* The next pod of such a reading, or NULL. */
+const struct k8s_pod *pod_to_gather(const struct world *w);
 
 /* A pod of ours that neither is gone nor going; NULL = none. Finished ones only once the Job is. */
 const struct k8s_pod *staying_pod(const struct world *w);
