@@ -1,5 +1,7 @@
 #include "asked.h"
 
+#include <stdio.h>
+
 static int64_t pause_ms(unsigned refused, unsigned believed, bool hurry)
 {
 	bool     soon = hurry || refused < believed;

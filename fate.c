@@ -98,10 +98,9 @@ enum fate queues_fate(const struct world *w, const struct config *cfg, int64_t n
 		return FATE_FORBIDDEN;
 	if (q->step != QUEUES_WALKED)
 		return FATE_NONE;
+	bool enough = q->answered && now >= queues_patience_ms(w) && q->walks >= QUEUES_WALKS;
 	if (q->refused.count)
-		return q->hopeless || (now >= queues_patience_ms(w) && q->walks >= QUEUES_WALKS)
-			       ? FATE_LEFT
-			       : FATE_NONE;
+		return q->hopeless || enough ? FATE_LEFT : FATE_NONE;
 	if (!is_last_walk(w))
 		return FATE_NONE;
 	return q->deleted ? FATE_DELETED : FATE_ABSENT;

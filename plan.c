@@ -147,13 +147,19 @@ RULE(delete_idle_job)
 
 /* ---- The Job, read again ---- */
 
+/* A finish that an event tells is acted on at once, behind the read that shows it. */
+RULE(read_on_finish)
+{
+	return w->finish > w->asked[ASK_JOB].told && w->name != NAME_OTHER ? 0 : NEVER;
+}
+
 RULE(read_on_news)
 {
 	const struct asked *a = &w->asked[ASK_JOB];
 
 	if (w->news <= a->told || w->name == NAME_OTHER)
 		return NEVER;
-	return a->sent_ms && w->finish <= a->told ? a->sent_ms + NEWS_MS : 0;
+	return a->sent_ms ? a->sent_ms + NEWS_MS : 0;
 }
 
 RULE(read_until_gone)
@@ -430,8 +436,9 @@ RULE(check_cpu)
 
 RULE(list_pods_to_check)
 {
-	return metrics_are_gathered(w, now) && !w->idle.gathering ? reading_due_ms(w, cfg, now)
-								  : NEVER;
+	bool listed = w->idle.gathering && w->asked[ASK_PODS].told >= w->idle.gathering;
+
+	return metrics_are_gathered(w, now) && !listed ? reading_due_ms(w, cfg, now) : NEVER;
 }
 
 RULE(check_pod)
@@ -480,7 +487,8 @@ static const struct rule {
 	{ "the last look: the Job", ASK_JOB, look_at_job, 0, 0 },
 	{ "an idle or pending Job goes as it was looked at", ASK_DELETE_JOB, delete_idle_job, 0,
 	  0 },
-	{ "news of the Job: it is read", ASK_JOB, read_on_news, URGENT, 0 },
+	{ "an event of its end: the Job is read", ASK_JOB, read_on_finish, URGENT, 0 },
+	{ "news of the Job: it is read", ASK_JOB, read_on_news, 0, 0 },
 	{ "200 is not gone", ASK_JOB, read_until_gone, 0, 0 },
 	{ "whose is it? The Job's name tells", ASK_JOB, read_whose, 0, 0 },
 	{ "its pods are gone or terminating", ASK_PODS, list_pods, 0, 0 },

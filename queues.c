@@ -74,6 +74,7 @@ static void end_page(struct queues *q)
 		q->before.count = 0;
 	if (q->lists >= QUEUES_MAX_PAGES && q->step == QUEUES_LIST) {
 		(void)copy_str(q->why, sizeof(q->why), "more pages than can be"); /* fits */
+		q->hopeless = false;
 		add(&q->refused, "...");
 		end_walk(q);
 	}
@@ -87,7 +88,7 @@ static void look(struct queues *q, struct naming n)
 
 		if (has(&q->before, name) && !has(&q->refused, name)) {
 			(void)copy_str(q->why, sizeof(q->why), "it is still there"); /* fits */
-			q->hopeless = false;
+			q->hopeless = q->answered = false;
 			add(&q->refused, name);
 		}
 		if (has(&q->refused, name))
@@ -124,7 +125,7 @@ static void take_page(struct queues *q, const struct rabbitmq_page *page, uint64
 	if (!q->lists) { /* not sooner: until then the last walk's are still to be named */
 		q->refused.count = 0;
 		q->before.count = 0;
-		q->hopeless = true;
+		q->hopeless = q->answered = true;
 		q->began = sent;
 	}
 	q->page = *page;
@@ -151,11 +152,12 @@ void queues_fold_list(struct queues *q, struct naming n, const struct asked_answ
 	}
 }
 
-/* The queue at hand stays for now; @final: another try will not help. */
-static void stays(struct queues *q, struct naming n, const char *why, bool final)
+/* The queue at hand stays for now: after an answer, or for want of one. */
+static void stays(struct queues *q, struct naming n, const char *why, enum k8s_answer answer)
 {
 	(void)snprintf(q->why, sizeof(q->why), "%s", why);
-	q->hopeless &= final;
+	q->hopeless &= answer == K8S_REFUSED;
+	q->answered &= answer == K8S_REFUSED || answer == K8S_CONFLICT;
 	add(&q->refused, queues_name(q));
 	next(q, n);
 }
@@ -170,7 +172,7 @@ void queues_fold_neighbour(struct queues *q, struct naming n, const struct asked
 		q->asked = dash ? (size_t)(dash - name) + 1 : strlen(name) + 1;
 		look(q, n);
 	} else {
-		stays(q, n, "it may be another job's", false);
+		stays(q, n, "it may be another job's", K8S_TROUBLE);
 	}
 }
 
@@ -179,7 +181,7 @@ void queues_fold_delete(struct queues *q, struct naming n, const struct asked_an
 {
 	if (r->what != K8S_OK && r->what != K8S_ABSENT) {
 		q->final |= r->status == 401;
-		stays(q, n, r->words ? r->words : "", r->what == K8S_REFUSED);
+		stays(q, n, r->words ? r->words : "", r->what);
 		return;
 	}
 	if (!q->went)

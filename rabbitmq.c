@@ -87,14 +87,17 @@ struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, 
 
 /* ---- Answers ---- */
 
-/* {"error": ..., "reason": ...}, or the start of whatever else came. */
-static void words_of(const struct buf *body, char *words, size_t size)
+/* {"error": ..., "reason": ...}, or the start of whatever else came. Returns if it is the former.
+ */
+static bool words_of(const struct buf *body, char *words, size_t size)
 {
 	json_auto_t *root = json_read(body->data, body->len, NULL);
 	const char  *reason = json_string_value(json_object_get(root, "reason"));
+	bool         its_own = json_object_get(root, "error") != NULL;
 
 	(void)snprintf(words, size, "%.200s", reason ? reason : body->len ? body->data : "no body");
 	trim_end(words, "\r\n");
+	return its_own;
 }
 
 enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, size_t size)
@@ -106,14 +109,16 @@ enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, 
 	}
 	if (r->status >= 200 && r->status < 300)
 		return RABBITMQ_OK;
-	words_of(&r->body, words, size);
+	bool its_own = words_of(&r->body, words, size); /* and not some proxy's */
 	switch (r->status) {
 	case 401:
 	case 403: return RABBITMQ_DENIED;
-	case 404: return RABBITMQ_ABSENT;
+	case 404: return its_own ? RABBITMQ_ABSENT : RABBITMQ_TROUBLE;
 	case 408:
 	case 429: return RABBITMQ_TROUBLE;
-	default: return r->status >= 400 && r->status < 500 ? RABBITMQ_REFUSED : RABBITMQ_TROUBLE;
+	default:
+		return its_own && r->status >= 400 && r->status < 500 ? RABBITMQ_REFUSED
+								      : RABBITMQ_TROUBLE;
 	}
 }
 

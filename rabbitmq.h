@@ -21,7 +21,7 @@ struct rabbitmq_page {
 
 enum rabbitmq_answer {
 	RABBITMQ_OK,
-	RABBITMQ_ABSENT,  /* 404: of a queue, it does not exist */
+	RABBITMQ_ABSENT,  /* 404 in the broker's own words: of a queue, it does not exist */
 	RABBITMQ_DENIED,  /* 401, 403: the user, the password, or a permission */
 	RABBITMQ_REFUSED, /* another 4xx: of a queue, it is exclusive to a connection */
 	RABBITMQ_TROUBLE, /* everything else: try again later */

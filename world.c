@@ -393,7 +393,9 @@ static void count_reading(struct world *w, const struct config *cfg, const struc
 			  int64_t sent_ms)
 {
 	struct idle *i = &w->idle;
+	int64_t      late = i->grid_ms ? (sent_ms - i->grid_ms) % cfg->interval_ms : 0;
 
+	i->grid_ms = sent_ms - late; /* points that were missed are left out */
 	i->reading_ms = sent_ms;
 	i->gathering = 0;
 	i->cleared = idle_count_add(&i->count, i->reading, m, i->grid_ms, cfg->interval_ms);
@@ -467,6 +469,8 @@ static void fold_pods(struct world *w, const struct config *cfg, struct answer *
 		w->ever_ran |= w->pods.list.items[i].ready || w->pods.list.items[i].ran;
 	if ((w->gone_ms && r->is.sent > w->gone) || w->over.trigger == TRIGGER_MISSING)
 		w->pods.empty = w->pods.list.count ? 0 : w->pods.empty ? w->pods.empty : w->seq;
+	if (w->idle.gathering && r->is.sent >= w->idle.gathering)
+		start_gathering(w, cfg, r);
 	const char *why =
 		w->idle.look && w->idle.reading == READING_IDLE ? pods_contradict(w, now) : NULL;
 	if (why) {
@@ -615,14 +619,8 @@ uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64
 		w->acting = idle_is_due(w, cfg, now) ? TRIGGER_IDLE : TRIGGER_PENDING;
 	if (a == ASK_QUEUES && w->queues.step == QUEUES_WALKED)
 		queues_restart(&w->queues);
-	bool gather = a == ASK_PODS && metrics_are_gathered(w, now) &&
-		      check_due_ms(w, cfg) <= now && !w->idle.gathering;
-	if (gather)
+	if (a == ASK_PODS && metrics_are_gathered(w, now) && check_due_ms(w, cfg) <= now)
 		w->idle.gathering = w->seq + 1;
-	if (a == ASK_METRICS || gather) { /* points that were missed are left out */
-		int64_t late = w->idle.grid_ms ? (now - w->idle.grid_ms) % cfg->interval_ms : 0;
-		w->idle.grid_ms = now - late;
-	}
 	if (a == ASK_WATCH) {
 		w->watching = true;
 		w->watch_ms = now;
