@@ -149,6 +149,8 @@ static void done(struct http_exchange *x, CURLcode transport, const char *detail
 	r->transport = transport;
 	(void)snprintf(r->detail, sizeof(r->detail), "%s", detail);
 	delivered = true;
+	if (transport && !x->abandoned)
+		promise_on_no_answer(&x->q);
 	if (transport)
 		trace("answer", "%d: %s", x->nth, detail);
 	send_queued();
@@ -199,7 +201,7 @@ static void on_reply(int arg)
 		return;
 	}
 	if (!cut)
-		promise_on_answer(&x->q, &x->answer, x->sent_ms);
+		promise_on_answer(&x->q, &x->answer);
 	done(x, CURLE_OK, "");
 }
 

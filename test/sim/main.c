@@ -24,6 +24,7 @@ static struct {
 	int         workers;
 	const char *known;
 	bool        one;
+	bool        list;
 } options = { .first = 1, .lives = 50000, .workers = 2 };
 
 /* What the workers share: the next seed to take, and each one's present seed. */
@@ -41,12 +42,26 @@ static void watchdog(void)
 	(void)setitimer(ITIMER_VIRTUAL, &t, NULL);
 }
 
+/* One line, and so one write, for a life that broke something. */
+static void list_broken(uint64_t seed)
+{
+	char   line[500];
+	size_t n = (size_t)snprintf(line, sizeof(line), "%llu", (unsigned long long)seed);
+
+	for (int i = 0; i < verdict.count && n < sizeof(line); i++)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s", verdict.broken[i].kind);
+	(void)printf("%s\n", line);
+	(void)fflush(stdout);
+}
+
 static void play(uint64_t seed, struct report *r)
 {
 	story_draw(seed);
 	watchdog();
 	life_play();
 	report_life(r, seed, &verdict, &life_stats);
+	if (options.list && verdict.count)
+		list_broken(seed);
 }
 
 /* Plays seeds until none is left or the batch is over; writes what was seen to @fd. */
@@ -193,7 +208,7 @@ static double seconds(void)
 
 static int usage(void)
 {
-	(void)fputs("usage: sim [--lives N] [--first SEED] [--workers N] [--known FILE]\n"
+	(void)fputs("usage: sim [--lives N] [--first SEED] [--workers N] [--known FILE] [--list]\n"
 		    "       sim --seed N [-v]     one life; -v prints its timeline\n",
 		    stderr);
 	return 2;
@@ -206,6 +221,10 @@ static bool parse(int argc, char **argv)
 
 		if (strcmp(argv[i], "-v") == 0) {
 			sim_verbose = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--list") == 0) {
+			options.list = true;
 			continue;
 		}
 		if (!value)
