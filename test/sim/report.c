@@ -105,7 +105,7 @@ void report_read(struct report *total, int fd)
 	total->requests += r.requests;
 	total->starts += r.starts;
 	total->virtual_ms += r.virtual_ms;
-	int place[KINDS];
+	int place[KINDS] = { 0 };
 	for (int i = 0; i < r.kind_count; i++) {
 		place[i] = kind_of(total->kinds, &total->kind_count, r.kinds[i].name);
 		add_kind(&total->kinds[place[i]], r.kinds[i].lives, r.kinds[i].seed,
