@@ -135,6 +135,7 @@ static void job_pods(struct job *j)
 
 	count_pods(j, &active, &ready, &terminating, &ended);
 	if (j->suspend) {
+		j->started_ms = -1;
 		for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
 			if (pod_counts(p) && strcmp(p->job_uid, j->uid) == 0)
 				pod_delete(p, -1, BY_CLUSTER);

@@ -21,12 +21,12 @@ lives() {
 		grep -E '^[0-9]+ [a-z]' | grep -vE '^[0-9]+ (lives|passed)' | sort -n || true
 }
 
-# The first line of $2 that has a kind which the same seed does not have in $1.
+# The first line of $2 that has a kind, one of $3, which the same seed does not have in $1.
 first_new() {
-	awk 'NR == FNR { had[$1] = " " $0 " "; next }
+	awk -v kinds=" $3 " 'NR == FNR { had[$1] = " " $0 " "; next }
 	{
 		for (i = 2; i <= NF; i++)
-			if (index(had[$1], " " $i " ") == 0)
+			if (index(kinds, " " $i " ") && index(had[$1], " " $i " ") == 0)
 				new = new " " $i
 		if (new != "") { print $1 new; exit }
 	}' "$1" "$2"
@@ -46,7 +46,7 @@ for step in "${steps[@]}"; do
 done
 
 found=0 missed=0
-while IFS='|' read -r name file change; do
+while IFS='|' read -r name file kinds change; do
 	[ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
 	cp -p "$file" "$copy/original"
 	perl -0pe "$change" "$copy/original" >"$copy/$file"
@@ -61,7 +61,7 @@ while IFS='|' read -r name file change; do
 		for step in "${steps[@]}"; do
 			((step > first)) || continue
 			lives $first $((step - first + 1)) >"$copy/mutant"
-			result=$(first_new "$copy/base.$step" "$copy/mutant")
+			result=$(first_new "$copy/base.$step" "$copy/mutant" "$kinds")
 			[ -z "$result" ] || break
 			first=$((step + 1))
 		done

@@ -60,5 +60,6 @@ void promises_audit(void);   /* from time to time */
 bool promises_settled(void); /* the cleaner is gone, and so is all that should be */
 bool job_stays(void);        /* nobody ends it: it is to be watched for ever */
 void promises_at_end(void);
+void promises_outcome(char *out, size_t size);
 
 #endif
