@@ -85,14 +85,15 @@ void answer_forbidden(struct answer *a, const struct request *q, const char *use
 	char what[64], message[900], details[400], name[340] = "";
 
 	plural(what, sizeof(what), q->resource);
-	if (q->name[0])
+	if (q->name[0] && q->verb != VERB_CREATE)
 		(void)snprintf(name, sizeof(name), " \\\"%s\\\"", q->name);
 	(void)snprintf(message, sizeof(message),
 		       "%s%s is forbidden: User \\\"%s\\\" cannot %s resource \\\"%s\\\" in API "
 		       "group \\\"%s\\\" in the namespace \\\"" NS "\\\"",
 		       what, name, user, verb_words[q->verb], resource_words[q->resource],
 		       group_words[q->resource]);
-	details_of(details, sizeof(details), q->resource, q->name, resource_words[q->resource]);
+	details_of(details, sizeof(details), q->resource, q->verb == VERB_CREATE ? "" : q->name,
+		   resource_words[q->resource]);
 	answer_status(a, 403, "Forbidden", message, details);
 }
 
@@ -309,6 +310,36 @@ void job_list_json(struct text *t, const struct job *j)
 	if (j)
 		job_json(t, j, true);
 	text_add(t, "]}\n");
+}
+
+/* ---- The lines of a watch ---- */
+
+void change_json(struct text *t, const struct change *c)
+{
+	text_printf(t, "{\"type\":\"%s\",\"object\":", c->type);
+	job_json(t, &c->job, false);
+	text_add(t, "}\n");
+}
+
+void expired_json(struct text *t, uint64_t rv)
+{
+	text_printf(t,
+		    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\","
+		    "\"metadata\":{},\"status\":\"Failure\",\"message\":\"too old resource "
+		    "version: %llu (%llu)\",\"reason\":\"Expired\",\"code\":410}}\n",
+		    (unsigned long long)rv, (unsigned long long)cluster.rv);
+}
+
+void bookmark_json(struct text *t)
+{
+	text_printf(
+		t,
+		"{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Job\",\"apiVersion\":\"batch/v1\","
+		"\"metadata\":{\"resourceVersion\":\"%llu\"%s},\"spec\":{\"template\":{"
+		"\"metadata\":{%s},"
+		"\"spec\":{\"containers\":null}}},\"status\":{}}}\n",
+		(unsigned long long)cluster.rv, cluster.v1_34 ? "" : ",\"creationTimestamp\":null",
+		cluster.v1_34 ? "" : "\"creationTimestamp\":null");
 }
 
 /* ---- Services ---- */

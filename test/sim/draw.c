@@ -318,16 +318,6 @@ static void adversity(void)
 	}
 }
 
-static int64_t last_of_all(void)
-{
-	int64_t last = SEC(5);
-
-	for (int i = 0; i < story.count; i++)
-		if (story.h[i].for_ms != FOR_EVER && story.h[i].at_ms + story.h[i].for_ms > last)
-			last = story.h[i].at_ms + story.h[i].for_ms;
-	return last;
-}
-
 void story_draw(uint64_t seed)
 {
 	story_reset();
@@ -343,7 +333,7 @@ void story_draw(uint64_t seed)
 		story.fault_odds = (int)(odds(600) ? in(20, 300) : in(300, 2500));
 	for (int64_t i = 0; i < n; i++)
 		adversity();
-	story.calm_ms = last_of_all() + SEC(1);
+	story.calm_ms = story_last_ms() + SEC(1);
 	if (story.fault_odds && story.calm_ms < SEC(90))
 		story.calm_ms = SEC(90);
 }

@@ -314,3 +314,27 @@ void promises_audit(void)
 		broken("late", "the Job finished %lld s ago, and is there",
 		       (long long)(sim_ms() - j->finished_ms) / 1000);
 }
+
+/* ---- What one life has come to, for people and for test_stories.py ---- */
+
+static const char *there(bool is)
+{
+	return is ? "there" : "gone";
+}
+
+void promises_outcome(char *out, size_t size)
+{
+	const struct service *s = service_of(cluster.service_name);
+	const struct job     *self = job_of(cluster.self_name), *j = job_of(cluster.job_name);
+	const char           *status = process.last_status == 0     ? "0"
+				       : process.last_status == 1   ? "1"
+				       : process.last_status == 143 ? "143"
+								    : "none";
+
+	(void)snprintf(out, size,
+		       "outcome: job %s, service %s, pods %s, cleaner %s, newcomer %s, status %s",
+		       there(our_job() != NULL), there(s && s->whose == OURS),
+		       there(our_uid()[0] && pods_of(our_uid()) > 0),
+		       there(self && self->whose == OURS), there(j && j->whose == NEWCOMERS),
+		       process.state == PROCESS_RUNS ? "running" : status);
+}

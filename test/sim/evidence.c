@@ -173,6 +173,7 @@ static void take_job(const struct tale *t)
 	e.read_ms = t->at_ms;
 	e.read_rv = t->told == TOLD_JOB ? t->job.rv : 0;
 	e.queues_since_read = 0;
+	e.delete_open = false;
 	e.read_absent = t->told == TOLD_NO_JOB;
 	e.read_taken = t->told == TOLD_JOB && t->job.whose == NEWCOMERS;
 	e.read_gone |= e.knows_ours && (e.read_taken || e.read_absent);
@@ -222,6 +223,9 @@ void evidence_on_request(const struct request *q)
 		e.queues_since_read++;
 	if (q->verb != VERB_DELETE || strcmp(q->name, cluster.job_name) != 0)
 		return;
+	if (e.delete_open)
+		broken("blind-retry",
+		       "the DELETE is sent again before a read tells what became of it");
 	char rv[24];
 	(void)snprintf(rv, sizeof(rv), "%llu", (unsigned long long)e.read_rv);
 	e.sent_count = e.count;

@@ -161,11 +161,26 @@ static enum fault server_fault(const struct request *q)
 	return FAULT_NONE;
 }
 
+static void happens_now(int what)
+{
+	story_happens(&(struct happening){ .what = (enum happen)what,
+					   .arg = what == HAPPEN_CPU ? 900000000 : 0 });
+}
+
+/* What happens while a request is on its way happens before it arrives. */
+static enum fault placed(int fault)
+{
+	if (fault < 1000)
+		return (enum fault)fault;
+	sim_after(0, happens_now, fault - 1000);
+	return FAULT_NONE;
+}
+
 static enum fault draw(const struct request *q, int nth)
 {
 	for (size_t i = 0; i < sizeof(story.placed) / sizeof(story.placed[0]); i++)
 		if (story.placed[i].nth == nth)
-			return (enum fault)story.placed[i].fault;
+			return placed(story.placed[i].fault);
 	for (int i = 0; i < TROUBLES; i++)
 		if (sim_ms() < troubles[i].until_ms && matches(troubles[i].which, q))
 			return (enum fault)(troubles[i].which >> 8);

@@ -63,8 +63,10 @@ static void tell(struct tale *tale, const struct sample *s, int64_t *sum)
 {
 	int skip = quirks.no_container ? s->containers - 1 : -1;
 
-	if (!tale->named || s->at_ms < tale->oldest_ms)
-		tale->oldest_ms = s->at_ms;
+	int64_t at_ms = s->at_ms - s->at_ms % 1000; /* what is told are whole seconds */
+
+	if (!tale->named || at_ms < tale->oldest_ms)
+		tale->oldest_ms = at_ms;
 	if (s->window_ms > tale->window_ms)
 		tale->window_ms = s->window_ms;
 	for (const char *p = s->pod_uid; *p; p++)

@@ -70,9 +70,23 @@ void promise_on_told_job(const struct job *j)
 	evidence_on_told_job(j);
 }
 
-void promise_on_answer(const struct request *q, const struct answer *a, int64_t sent_ms)
+static bool is_our_job_delete(const struct request *q)
 {
-	(void)sent_ms;
+	return q->verb == VERB_DELETE && q->resource == RES_JOBS &&
+	       strcmp(q->name, cluster.job_name) == 0;
+}
+
+/* Nobody knows what became of it. */
+void promise_on_no_answer(const struct request *q)
+{
+	if (is_our_job_delete(q))
+		evidence.delete_open = true;
+}
+
+void promise_on_answer(const struct request *q, const struct answer *a)
+{
+	if (a->status >= 500)
+		promise_on_no_answer(q);
 	evidence_on_answer(q, a);
 	pace_on_answer(q, a);
 	ends_on_answer(q, a);
