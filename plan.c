@@ -55,7 +55,7 @@ RULE(read_self)
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
 static bool job_is_to_go(const struct world *w)
 {
-	if (!w->ripe || w->name != NAME_OURS || w->accepted)
+	if (!w->ripe || w->name != NAME_OURS || w->accepted || w->doubt > w->asked[ASK_JOB].told)
 		return false;
 	return !w->deleting_ms || (w->job.orphaning && !w->job.foreground);
 }
@@ -438,7 +438,9 @@ RULE(list_pods_to_check)
 {
 	bool listed = w->idle.gathering && w->asked[ASK_PODS].told >= w->idle.gathering;
 
-	return metrics_are_gathered(w, now) && !listed ? reading_due_ms(w, cfg, now) : NEVER;
+	if (!metrics_are_gathered(w, now) || listed)
+		return NEVER;
+	return max_ms(reading_due_ms(w, cfg, now), w->asked[ASK_POD_METRICS].due_ms);
 }
 
 RULE(check_pod)

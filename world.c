@@ -431,7 +431,8 @@ static void fold_pod_metrics(struct world *w, const struct config *cfg, struct a
 	const struct k8s_pod *pod = pod_to_gather(w);
 	int64_t               sent_ms = w->asked[ASK_PODS].told_ms;
 
-	w->asked[ASK_POD_METRICS].due_ms = w->asked[ASK_POD_METRICS].patience_ms;
+	if (r->is.what != K8S_REFUSED) /* the grid is pace enough */
+		w->asked[ASK_POD_METRICS].due_ms = w->asked[ASK_POD_METRICS].patience_ms;
 	if (r->is.what != K8S_OK || !pod || pod_metrics_join(&i->gathered, &r->metrics) < 0) {
 		no_reading(w, cfg, r);
 		return;
@@ -506,12 +507,12 @@ static void fold_delete_job(struct world *w, const struct answer *r, bool open, 
 		break;
 	case K8S_CONFLICT:
 		w->acting = open ? w->acting : TRIGGER_NONE;
-		w->news = w->seq;
+		w->doubt = w->news = w->seq;
 		break;
 	case K8S_EXPIRED:
 	case K8S_UNAUTHORIZED:
 	case K8S_UNREACHABLE:
-	case K8S_TROUBLE: w->news = w->seq; break; /* reading tells what became of it */
+	case K8S_TROUBLE: w->doubt = w->news = w->seq; break;
 	}
 }
 
@@ -568,8 +569,8 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 
 static void fold_adopt(struct world *w, const struct answer *r)
 {
-	if (r->is.what == K8S_OK)
-		set_uid(w->service.adopted, w->service.uid);
+	if (r->is.what == K8S_OK && r->service.owned)
+		set_uid(w->service.adopted, r->service.uid);
 	else
 		w->service.known = UNKNOWN; /* it may have been created anew: 422 */
 }

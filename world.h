@@ -120,14 +120,15 @@ struct world {
 	bool           accepted; /* our DELETE was accepted, and no read has shown it undone */
 	uint64_t       news;     /* seq of an event that calls for a read */
 	uint64_t       finish;   /* seq of one that says that our Job has ended */
-	int64_t        deleting_ms;      /* since when it is known to be deleted; 0 = it is not */
-	int64_t        gone_ms;          /* since when it is known to be gone; 0 = it is not */
-	uint64_t       gone;             /* seq of that */
-	int64_t        pending_since_ms; /* it waits for its first pod since */
-	bool           ever_ran;         /* a pod of it was ready, or has run */
-	enum trigger   acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
-	struct over    over;
-	uint64_t       ripe; /* seq: an ended Job is to go, or on its way; 0 = it is not */
+	uint64_t     doubt; /* seq: what became of a DELETE of it, only a read behind this tells */
+	int64_t      deleting_ms;      /* since when it is known to be deleted; 0 = it is not */
+	int64_t      gone_ms;          /* since when it is known to be gone; 0 = it is not */
+	uint64_t     gone;             /* seq of that */
+	int64_t      pending_since_ms; /* it waits for its first pod since */
+	bool         ever_ran;         /* a pod of it was ready, or has run */
+	enum trigger acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
+	struct over  over;
+	uint64_t     ripe; /* seq: an ended Job is to go, or on its way; 0 = it is not */
 
 	/* the watch of it */
 	bool    watching;                  /* it is open */
