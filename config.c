@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <strings.h>
 
 #include "metrics.h"
+#include "url.h"
 
 #define WEEK_MS INT64_C(604800000)
 
@@ -169,82 +169,18 @@ static bool parse_word(const char *s, const char *const *words, size_t n, size_t
 	return false;
 }
 
-static bool is_port(const char *s, size_t n)
-{
-	char     text[8];
-	uint32_t port;
-
-	if (n == 0 || n >= sizeof(text))
-		return false;
-	memcpy(text, s, n);
-	text[n] = '\0';
-	return parse_u32(text, 1, 65535, &port) == 0;
-}
-
-/* A host of a URL: a name, an IPv4 address, or an IPv6 address (here without its brackets). */
-static bool is_host(const char *s, size_t n, bool v6)
-{
-	char            text[NAME_SIZE];
-	struct in6_addr addr;
-
-	if (n == 0 || n >= sizeof(text))
-		return false;
-	memcpy(text, s, n);
-	text[n] = '\0';
-	if (v6)
-		return inet_pton(AF_INET6, text, &addr) == 1;
-	for (char *p = text; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return is_rfc1123_name(text, sizeof(text) - 1);
-}
-
-/* Splits `scheme://host[:port][/]`; @host without brackets. False: there is more to it, or less. */
-static bool split_url(const char *url, bool *ret_tls, char host[NAME_SIZE])
-{
-	const char *p = url, *end;
-	bool        tls = strncmp(p, "https://", 8) == 0;
-
-	if (!tls && strncmp(p, "http://", 7) != 0)
-		return false;
-	p += tls ? 8 : 7;
-	bool v6 = *p == '[';
-	p += v6;
-	end = v6 ? strchr(p, ']') : p + strcspn(p, ":/");
-	if (!end || !is_host(p, (size_t)(end - p), v6))
-		return false;
-	memcpy(host, p, (size_t)(end - p));
-	host[end - p] = '\0';
-	p = end + v6;
-	if (*p == ':') {
-		size_t n = strcspn(++p, "/");
-		if (!is_port(p, n))
-			return false;
-		p += n;
-	}
-	*ret_tls = tls;
-	return *p == '\0' || strcmp(p, "/") == 0;
-}
-
-static bool is_loopback(const char *host)
-{
-	struct in_addr v4;
-
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return (ntohl(v4.s_addr) >> 24) == 127;
-	return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
-}
-
 static void set_url(struct loader *l, const struct cfg_var *v, const char *value)
 {
-	char *dst = (char *)l->cfg + v->offset;
-	char  host[NAME_SIZE];
-	bool  tls, api = dst == l->cfg->api_url;
+	char      *dst = (char *)l->cfg + v->offset;
+	struct url url;
+	bool       api = dst == l->cfg->api_url;
 
 	if (strchr(value, '@')) /* what stands before it may be a password */
 		complain(l, v->env, "***", "no user info in the URL");
-	else if (strlen(value) >= v->size || !split_url(value, &tls, host))
+	else if (strlen(value) >= v->size || !url_parse(value, &url) ||
+		 (url.path[0] && strcmp(url.path, "/") != 0))
 		complain(l, v->env, value, "want http(s)://host[:port] without a path");
-	else if (api && !tls && !is_loopback(host))
+	else if (api && !url.tls && !url_is_loopback(url.host))
 		complain(l, v->env, value, "want https://; http:// only to a loopback address");
 	else
 		(void)copy_str(dst, v->size, value);
@@ -438,12 +374,12 @@ static void derive_api_url(struct loader *l)
 
 	if (get(l, "KUBE_API_URL")[0])
 		return;
-	if (!host[0] || !is_host(host, strlen(host), v6))
+	if (!url_is_host(host))
 		complain(l, "KUBERNETES_SERVICE_HOST", host,
 			 "want the API server's address, which Kubernetes sets in every pod; "
 			 "elsewhere "
 			 "set KUBE_API_URL");
-	else if (!is_port(port, strlen(port)))
+	else if (!url_is_port(port))
 		complain(l, "KUBERNETES_SERVICE_PORT", port, "want a port, 1..65535");
 	else
 		(void)snprintf(l->cfg->api_url, sizeof(l->cfg->api_url), "https://%s%s%s:%s",
