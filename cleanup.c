@@ -134,10 +134,15 @@ static void app_close(struct app *a) /* safe after a failed app_open() */
 
 /* ---- The command line ---- */
 
-static void complain(void *arg, const char *complaint)
+static void complain(void *arg, enum log_level level, const char *complaint)
 {
-	(void)arg;
-	log_error("bad configuration", LS("error", complaint));
+	const struct config *cfg = arg;
+
+	log_setup(cfg->log_level, cfg->log_format);
+	if (level == LOG_ERROR)
+		log_error("bad configuration", LS("error", complaint));
+	else
+		log_warn("doubtful configuration", LS("warning", complaint));
 }
 
 static const char *env(const char *name)
@@ -213,11 +218,9 @@ static int configure(struct config *cfg, const struct options *o)
 {
 	char host[256] = "";
 
-	log_setup(LOG_INFO, env("LOG_FORMAT") && strcmp(env("LOG_FORMAT"), "json") == 0 ? LOG_JSON
-											: LOG_TEXT);
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		host[0] = '\0'; /* then JOB_ID must be set, and the complaint says so */
-	if (config_load(cfg, env, host, complain, NULL) < 0)
+	if (config_load(cfg, env, host, complain, cfg) < 0)
 		return -EINVAL;
 	cfg->dry_run |= o->dry_run;
 	if (o->check && cfg->log_level < LOG_WARN)

@@ -15,12 +15,15 @@ static bool is_v6(const char *s)
 
 static bool is_host_name(const char *s)
 {
-	char text[URL_HOST_SIZE];
+	char   text[URL_HOST_SIZE];
+	size_t n = strlen(s);
 
 	if (copy_str(text, sizeof(text), s) < 0)
 		return false;
 	for (char *p = text; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
+	if (n && text[n - 1] == '.')
+		text[n - 1] = '\0'; /* it tells the resolver to look nowhere else */
 	return is_rfc1123_name(text, sizeof(text) - 2);
 }
 

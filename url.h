@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#define URL_HOST_SIZE 255 /* an RFC 1123 name, room for a dot at its end, and the NUL */
+#define URL_HOST_SIZE 255 /* an RFC 1123 name, a dot at its end, and the NUL */
 
 struct url {
 	bool        tls;
@@ -20,7 +20,8 @@ struct url {
  */
 bool url_parse(const char *s, struct url *ret);
 
-/* A name, in upper or lower case; an IPv4 or an IPv6 address, without brackets. */
+/* A name, in upper or lower case, with a dot at its end or not; an IPv4 or an IPv6 address without
+ * brackets. */
 bool url_is_host(const char *s);
 
 bool url_is_port(const char *s); /* 1..65535 */

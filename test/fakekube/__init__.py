@@ -9,7 +9,7 @@
 One event loop in a thread of its own serves any number of connections; every method below may
 be called from any thread, and (but for the waits) from hooks. See FakeKube for arguments.
 
-Where it is    url port env() service_account_dir token admin_token user
+Where it is    url port env() service_account_dir token admin_token user | prefix (of its paths)
 Objects        create_job complete_job fail_job finish_job suspend_job resume_job delete_job
                recreate_job annotate set_status start_job | create_service recreate_service |
                create_pod set_pod | job service pods jobs services events (copies) | edit update

@@ -31,6 +31,7 @@ class FakeKube:
     def __init__(self, version="1.34", namespace="panda", *, dir=None, host="127.0.0.1",
                  tls=True, pki=None, certificate=None, ca=None, user="cleanup-sa", rules=None):
         self.version, self.namespace = version, namespace
+        self.prefix = ""        # of every path: whoever leaves it out gets a 404
         self.pki = pki or (default_pki() if tls else None)
         self._own_dir = None if dir else tempfile.mkdtemp(prefix="fakekube-")
         self.dir = pathlib.Path(dir or self._own_dir)
