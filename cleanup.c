@@ -239,7 +239,6 @@ static int configure(struct config *cfg, const struct options *o)
  */
 static bool start_libraries(void)
 {
-	json_init();
 	return OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
 					OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS,
 				NULL) == 1 &&
@@ -257,6 +256,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core file may hold the token */
+	json_init();
 	if (configure(&cfg, &options) < 0)
 		return EXIT_CONFIG;
 	if (!start_libraries()) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "identity.h"
 #include "metrics.h"
 #include "setting.h"
 #include "url.h"
@@ -12,6 +13,8 @@
 #define WEEK_MS    INT64_C(604800000)
 #define VALUE_SIZE 2048 /* more than any setting may have, with its NUL */
 #define SPACE      " \t\n\v\f\r"
+
+_Static_assert(NAME_SIZE >= IDENTITY_POD_SIZE, "a name that a pod has is one that we take");
 
 #define AT(f)   offsetof(struct config, f), 0
 #define STR(f)  offsetof(struct config, f), sizeof(((struct config *)NULL)->f)
@@ -25,9 +28,9 @@ static const struct setting vars[] = {
 	  "consecutive idle checks that trigger, 1..10000" },
 	{ "ENABLE_CPU_USAGE_CHECK", SETTING_BOOL, AT(check_cpu), "true", 0, 0, NULL,
 	  "`false`: never ask the metrics API, no idle trigger" },
-	{ "JOB_ID", SETTING_NAME, STR(job_id), NULL, 0, 0, "from the host name",
-	  "the streaming job's id; unset: cut out of the host name `cleanup-job-<JOB_ID>-<5 "
-	  "chars>`" },
+	{ "JOB_ID", SETTING_NAME, STR(job_id), NULL, 0, 0, "from the pod's name",
+	  "the streaming job's id; unset: cut out of the pod's name `cleanup-job-<JOB_ID>-<5 "
+	  "letters>`, by the service account's token, else by the host name" },
 	{ "TARGET_JOB", SETTING_NAME, STR(target_job), NULL, 0, 0, "grpc-job-$JOB_ID",
 	  "the Job to watch and tear down" },
 	{ "TARGET_SERVICE", SETTING_LABEL, STR(target_service), NULL, 0, 0, "grpc-service-$JOB_ID",
@@ -95,7 +98,7 @@ struct loader {
 	config_getenv_fn   *getenv_fn;
 	config_complain_fn *complain;
 	void               *arg;
-	const char         *hostname;
+	struct identity     identity;
 	unsigned            errors;
 	bool                job_id_bad; /* has been said: the names made of it need no words */
 };
@@ -114,8 +117,9 @@ static bool has_placeholder(const char *s)
 static void say(struct loader *l, enum log_level level, const char *name, const char *value,
 		const char *words)
 {
-	struct buf  b = { .max = 4096 };
-	const char *why = has_placeholder(value) ? "a placeholder was not replaced: " : "";
+	struct buf b = { .max = 4096 };
+	bool left_in = has_placeholder(value) || has_placeholder(words); /* they quote names */
+	const char *why = left_in ? "a placeholder was not replaced: " : "";
 
 	l->errors += level == LOG_ERROR;
 	if (buf_printf(&b, "%s='%.200s': %s%s", name, value, why, words) == 0)
@@ -194,34 +198,34 @@ static void load_all(struct loader *l)
 
 /* ---- What is worked out ---- */
 
-/* JOB_ID out of `cleanup-job-<JOB_ID>-<5 chars>`; false if the host name is not of this form. */
-static bool job_id_from_host(const char *host, char *ret, size_t size)
+/* A pod that is another job's, by its token, may be a template with a wrong JOB_ID in it. */
+static void compare_job_id(struct loader *l)
 {
-	static const char prefix[] = "cleanup-job-";
-	size_t            n = strlen(host), skip = sizeof(prefix) - 1;
+	char other[NAME_SIZE], words[2 * NAME_SIZE];
 
-	if (n >= 63 || n < skip + 7 || strncmp(host, prefix, skip) != 0 || host[n - 6] != '-')
-		return false; /* 63: the kubelet may have cut it */
-	for (size_t i = n - 5; i < n; i++)
-		if (!islower((unsigned char)host[i]) && !isdigit((unsigned char)host[i]))
-			return false;
-	size_t len = n - 6 - skip;
-	if (len >= size)
-		return false;
-	memcpy(ret, host + skip, len);
-	ret[len] = '\0';
-	return is_rfc1123_name(ret, size - 1);
+	if (!l->cfg->job_id[0] || !l->identity.bound || !identity_job_id(l->identity.pod, other) ||
+	    strcmp(l->cfg->job_id, other) == 0)
+		return;
+	(void)snprintf(words, sizeof(words), "taken, though the pod's name, by its token, is '%s'",
+		       l->identity.pod);
+	warn(l, "JOB_ID", l->cfg->job_id, words);
 }
 
 static void need_job_id(struct loader *l)
 {
-	if (l->cfg->job_id[0] || l->job_id_bad ||
-	    job_id_from_host(l->hostname, l->cfg->job_id, sizeof(l->cfg->job_id)))
+	char words[512];
+
+	if (l->cfg->job_id[0] || l->job_id_bad || identity_job_id(l->identity.pod, l->cfg->job_id))
 		return;
 	l->job_id_bad = true;
-	complain(l, "JOB_ID", "",
-		 "set it, or run as a pod of the Job cleanup-job-<JOB_ID>, whose host name "
-		 "cleanup-job-<JOB_ID>-<5 chars> (less than 63 in all) tells it");
+	(void)snprintf(
+		words, sizeof(words),
+		"set it, or run as a pod of the Job cleanup-job-<JOB_ID>: %s is '%.100s', not "
+		"cleanup-job-<JOB_ID>-<5 of " IDENTITY_SUFFIX_LETTERS
+		">, less than 63 letters in all",
+		l->identity.bound ? "the pod's name, by its token," : "the host name",
+		l->identity.pod);
+	complain(l, "JOB_ID", "", words);
 }
 
 /* A name that was not given is made of a prefix and JOB_ID. */
@@ -345,14 +349,14 @@ static void check_names(struct loader *l)
 int config_load(struct config *ret, config_getenv_fn *getenv_fn, const char *hostname,
 		config_complain_fn *complain_fn, void *arg)
 {
-	struct loader l = { .cfg = ret,
-			    .getenv_fn = getenv_fn,
-			    .complain = complain_fn,
-			    .arg = arg,
-			    .hostname = hostname };
+	struct loader l = {
+		.cfg = ret, .getenv_fn = getenv_fn, .complain = complain_fn, .arg = arg
+	};
 
 	*ret = (struct config){ 0 };
 	load_all(&l);
+	identity_load(&l.identity, ret->service_account_dir, hostname);
+	compare_job_id(&l);
 	check_names(&l);
 	derive_namespace(&l);
 	derive_api_url(&l);

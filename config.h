@@ -64,9 +64,10 @@ struct config {
 };
 
 /*
- * Fills @ret from the environment, through @getenv_fn (getenv, or a test's table). @hostname is
- * where JOB_ID comes from when it is unset. Reads one file: the service account's namespace, when
- * NAMESPACE is unset. Blocks on nothing else; makes no request.
+ * Fills @ret from the environment, through @getenv_fn (getenv, or a test's table). JOB_ID, when it
+ * is unset, comes from our pod's name: see identity.h for @hostname. Reads two files of the service
+ * account: its token, and its namespace when NAMESPACE is unset. Blocks on nothing else; makes no
+ * request.
  * Every bad value is reported through @complain, one call each, as
  * `NAME='value': what is allowed` (the value of a secret is replaced by ***): at LOG_ERROR, or at
  * LOG_WARN if it harms nobody and another one is taken for it.

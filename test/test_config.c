@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "../config.h"
+#include "jwt.h"
 
 /* A test's environment: NAME=value, NULL-terminated; later ones win. */
 #define MAX_VARS 16
@@ -423,40 +424,97 @@ static void api_addresses(void **state)
 	assert_non_null(strstr(c.text, "KUBE_API_URL"));
 }
 
+/* Rows of names are in test_identity.c. */
 static void job_id_from_the_host_name(void **state)
 {
-	static const struct {
-		const char *host, *want; /* NULL: refused */
-	} rows[] = {
-		{ "cleanup-job-12-70788-x7k2p", "12-70788" },
-		{ "cleanup-job-1-abcde", "1" },
-		{ "cleanup-job-a-b-c-12345", "a-b-c" },
-		{ "cleanup-job-", NULL },
-		{ "cleanup-job-12-70788", "12" }, /* 70788 could be the suffix: nobody can tell */
-		{ "cleanup-job-x7k2p", NULL },
-		{ "cleanup-job--x7k2p", NULL },
-		{ "cleanup-job-12-ABCDE", NULL },
-		{ "cleanup-job-12-abc.e", NULL },
-		{ "other-job-12-abcde", NULL },
-		{ "", NULL },
-		/* 62 characters, and 63, where the kubelet may have cut */
-		{ "cleanup-job-45678901234567890123456789012345678901234567-abcde",
-		  "45678901234567890123456789012345678901234567" },
-		{ "cleanup-job-456789012345678901234567890123456789012345678-abcde", NULL },
-	};
+	struct config     cfg;
+	struct complaints c = load(&cfg, ENV("JOB_ID="), "cleanup-job-12-70788-x7k2p.panda.svc");
 
 	(void)state;
+	assert_int_equal(c.count + c.warning_count, 0);
+	assert_string_equal(cfg.job_id, "12-70788");
+	assert_string_equal(cfg.self_job, "cleanup-job-12-70788");
+	c = load(&cfg, ENV("JOB_ID=9-9"), "cleanup-job-12-70788-x7k2p");
+	assert_int_equal(c.warning_count, 0); /* a host name is not a claim */
+	c = load(&cfg, ENV("JOB_ID="), "cleanup-job-12-70788");
+	assert_int_equal(c.count, 1); /* one, not one for each name */
+	assert_memory_equal(c.text, "JOB_ID='': set it, ", 19);
+	assert_non_null(
+		strstr(c.text, "the host name is 'cleanup-job-12-70788', not cleanup-job-"));
+	assert_null(strstr(c.text, "placeholder"));
+	c = load(&cfg, ENV("JOB_ID="), "cleanup-job-$JOB_ID-x7k2p");
+	assert_int_equal(c.count, 1);
+	assert_non_null(strstr(c.text, "a placeholder was not replaced"));
+}
+
+static void account_file(const char *name, const char *content)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", account_dir, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(content, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void token_of(const char *pod)
+{
+	struct buf claims = { .max = 1024 }, token = { .max = 4096 };
+
+	assert_int_equal(
+		buf_printf(&claims, "{\"kubernetes.io\":{\"pod\":{\"name\":\"%s\"}}}", pod), 0);
+	jwt(claims.data, claims.len, &token);
+	account_file("token", token.data);
+	buf_fini(&claims);
+	buf_fini(&token);
+}
+
+static void job_id_from_the_token(void **state)
+{
+	static const struct {
+		const char *pod, *host, *job_id, *want; /* NULL: refused */
+		unsigned    warnings;
+	} rows[] = {
+		{ "cleanup-job-12-70788-x7k2p", "node-7", "", "12-70788", 0 },
+		{ "cleanup-job-12-70788-x7k2p", "cleanup-job-1-bcdfg", "", "12-70788", 0 },
+		/* not the name of a cleaner's pod: then the host name is nobody's word either */
+		{ "debug", "cleanup-job-1-bcdfg", "", NULL, 0 },
+		{ "cleanup-job-12-$JOB_ID-x", "node-7", "", NULL, 0 },
+		/* JOB_ID wins, and a pod of another job is said */
+		{ "cleanup-job-12-70788-x7k2p", "node-7", "12-70788", "12-70788", 0 },
+		{ "cleanup-job-12-70788-x7k2p", "node-7", "9-9", "9-9", 1 },
+		{ "debug", "node-7", "9-9", "9-9", 0 },
+		{ "cleanup-job-12-70788-x7k2p", "node-7", "$JOB_ID", NULL, 0 },
+	};
+	char set[128], path[128];
+
+	(void)state;
+	(void)copy_str(account_dir, sizeof(account_dir), "/tmp/test_config_XXXXXX");
+	assert_non_null(mkdtemp(account_dir));
+	(void)snprintf(set, sizeof(set), "SERVICE_ACCOUNT_DIR=%s", account_dir);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct config cfg;
+		char          job_id[64];
 
-		print_message("  '%s'\n", rows[i].host);
-		struct complaints c = load(&cfg, ENV("JOB_ID="), rows[i].host);
-		assert_int_equal(c.count, rows[i].want ? 0 : 1); /* one, not one for each name */
+		print_message("  %s, %s, %s\n", rows[i].pod, rows[i].host, rows[i].job_id);
+		token_of(rows[i].pod);
+		(void)snprintf(job_id, sizeof(job_id), "JOB_ID=%s", rows[i].job_id);
+		struct complaints c = load(&cfg, ENV(set, job_id), rows[i].host);
+		assert_int_equal(c.count, rows[i].want ? 0 : 1);
+		assert_int_equal(c.warning_count, rows[i].warnings);
 		if (rows[i].want)
 			assert_string_equal(cfg.job_id, rows[i].want);
-		else
-			assert_memory_equal(c.text, "JOB_ID='': ", 11);
+		else if (!rows[i].job_id[0])
+			assert_non_null(strstr(c.text, rows[i].pod));
+		if (rows[i].warnings)
+			assert_memory_equal(c.warnings, "JOB_ID='9-9': ", 14);
+		assert_int_equal(strchr(c.text, '$') != NULL,
+				 strstr(c.text, "a placeholder was not replaced") != NULL);
 	}
+	(void)snprintf(path, sizeof(path), "%s/token", account_dir);
+	(void)unlink(path);
+	(void)rmdir(account_dir);
 }
 
 static void no_job_id_where_all_names_are_given(void **state)
@@ -490,17 +548,6 @@ static void a_job_id_too_long_for_a_service(void **state)
 	assert_memory_equal(c.text, "TARGET_SERVICE='grpc-service-12", 31);
 }
 
-static void namespace_file(const char *content)
-{
-	char path[128];
-
-	(void)snprintf(path, sizeof(path), "%s/namespace", account_dir);
-	FILE *f = fopen(path, "w");
-	assert_non_null(f);
-	assert_true(fputs(content, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
 static void namespace_of_the_service_account(void **state)
 {
 	static const struct {
@@ -517,7 +564,7 @@ static void namespace_of_the_service_account(void **state)
 	assert_int_equal(load(&cfg, ENV(set, "NAMESPACE="), "h").count, 1); /* no file */
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		print_message("  '%s'\n", rows[i].content);
-		namespace_file(rows[i].content);
+		account_file("namespace", rows[i].content);
 		assert_int_equal(load(&cfg, ENV(set, "NAMESPACE="), "h").count,
 				 rows[i].want ? 0 : 1);
 		if (rows[i].want)
@@ -637,6 +684,7 @@ int main(void)
 		cmocka_unit_test(good_values),
 		cmocka_unit_test(api_addresses),
 		cmocka_unit_test(job_id_from_the_host_name),
+		cmocka_unit_test(job_id_from_the_token),
 		cmocka_unit_test(no_job_id_where_all_names_are_given),
 		cmocka_unit_test(a_job_id_too_long_for_a_service),
 		cmocka_unit_test(namespace_of_the_service_account),

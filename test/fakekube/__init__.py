@@ -18,7 +18,7 @@ CPU            set_cpu(job, "2m" | {container: quantity} | None); kube.metrics: 
                resolution timestamp freeze() advance() items drop_pods (see metrics.py)
 Controllers    controllers kubelet ttl_controller (switches), pod_grace gc_delay ttl_scale
 Clock          now() clock_offset freeze_clock unfreeze_clock
-Rights         allow deny set_rules add_user | rotate_token revoke_token rotate_ca
+Rights         allow deny set_rules add_user | bind_token rotate_token revoke_token rotate_ca
                use_certificate write_service_account | kube.pki
 Requests       requests find_requests wait_request wait_for stats clear_requests
 Faults         fault faulty clear_faults with the actions of fakekube.faults | before after |

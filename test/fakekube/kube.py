@@ -269,6 +269,17 @@ class FakeKube:
             self.call(self.rbac.revoke, old)
         return self.token
 
+    def bind_token(self, pod):
+        """A token as a kubelet gets it for this pod, in the file; None: one of the old, unbound kind."""
+        bound = {"namespace": self.namespace, "pod": {"name": pod, "uid": str(uuid.uuid4())},
+                 "serviceaccount": {"name": self.user.rpartition(":")[2], "uid": str(uuid.uuid4())}}
+        claims = ({"kubernetes.io": bound} if pod else
+                  {"kubernetes.io/serviceaccount/namespace": self.namespace})
+        claims |= {"iss": "https://kubernetes.default.svc", "sub": self.user}
+        self.token = self.call(self.rbac.new_token, self.user, claims)
+        self.write_service_account()
+        return self.token
+
     def revoke_token(self):
         """The token in the file is no longer good (expired)."""
         self.call(self.rbac.revoke, self.token)
