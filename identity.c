@@ -47,20 +47,25 @@ static int claims_of(const char *token, size_t n, struct buf *ret)
 	return to ? base64url_decode(from + 1, (size_t)(to - from - 1), ret) : -1;
 }
 
+static bool pod_of_claims(const char *p, size_t n, char ret[IDENTITY_POD_SIZE])
+{
+	json_auto_t *claims = json_read(p, n, NULL);
+	const char  *name;
+	size_t       len;
+
+	if (!claims ||
+	    json_unpack(claims, "{s:{s:{s:s%}}}", "kubernetes.io", "pod", "name", &name, &len) < 0)
+		return false;
+	return len > 0 && len == strlen(name) && copy_str(ret, IDENTITY_POD_SIZE, name) == 0;
+}
+
 bool identity_pod_of_token(const char *token, size_t n, char ret[IDENTITY_POD_SIZE])
 {
-	struct buf  text = { .max = MAX_TOKEN_BYTES };
-	const char *name = NULL;
-	size_t      len = 0;
-	json_t     *claims =
-                claims_of(token, n, &text) == 0 ? json_read(text.data, text.len, NULL) : NULL;
-	bool found = claims &&
-		     json_unpack(claims, "{s:{s:{s:s%}}}", "kubernetes.io", "pod", "name", &name,
-				 &len) == 0 &&
-		     len > 0 && len == strlen(name) && copy_str(ret, IDENTITY_POD_SIZE, name) == 0;
+	struct buf claims = { .max = MAX_TOKEN_BYTES };
+	bool       found =
+		claims_of(token, n, &claims) == 0 && pod_of_claims(claims.data, claims.len, ret);
 
-	json_decref(claims);
-	buf_fini(&text);
+	buf_fini(&claims);
 	return found;
 }
 
