@@ -49,8 +49,9 @@ struct tale {
 	/* TOLD_METRICS */
 	enum { READ_UNKNOWN, READ_IDLE, READ_ACTIVE } reading;
 	int64_t  oldest_ms, window_ms, sum;
-	uint64_t pods;  /* a hash of the set of pods */
-	int      named; /* containers, for the last look */
+	int      items, active; /* in the answer; that the Job has */
+	uint64_t pods;          /* a hash of the set of pods */
+	int      named;         /* containers, for the last look */
 	struct {
 		char        pod_uid[UID_BYTES];
 		const char *container;

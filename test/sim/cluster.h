@@ -29,6 +29,7 @@ struct job {
 	enum job_end end, wanted; /* what it is; what it will be when its pods have ended */
 	bool         suspend, resumed;
 	char         hold[48];
+	int64_t      hold_until_ms; /* 0 = not held, NEVER = until that changes */
 	unsigned     finalizers;
 	int          ttl_s; /* -1 = none */
 	int          parallelism, active, ready, terminating;
@@ -142,9 +143,10 @@ struct job     *job_of(const char *name); /* NULL: absent */
 struct job     *job_by_uid(const char *uid);
 struct service *service_of(const char *name);
 struct pod     *pod_of(const char *name);
-struct job     *our_job(void);                   /* by its uid; NULL: gone */
-const char     *our_uid(void);                   /* "" before it was made */
-bool            job_lives(const struct job *j);  /* there, not finished, not being deleted */
+struct job     *our_job(void);                  /* by its uid; NULL: gone */
+const char     *our_uid(void);                  /* "" before it was made */
+bool            job_lives(const struct job *j); /* there, not finished, not being deleted */
+bool            job_is_held(const struct job *j);
 bool            pod_counts(const struct pod *p); /* neither ended nor terminating */
 bool            pod_runs(const struct pod *p);
 int             pods_of(const char *job_uid);      /* not terminating, not ended */

@@ -56,6 +56,11 @@ static void draw_settings(void)
 		s->completed_grace_ms = s->failed_grace_ms = SEC(in(5, 200));
 	if (odds(80))
 		s->missing_ms = SEC(in(1, 30));
+	if (odds(60))
+		s->teardown_ms = SEC(in(5, 120));
+	if (odds(80))
+		s->min_distinct = (int)in(1, s->max_count);
+	s->dry_run = odds(15);
 	s->adopt = !odds(150);
 	s->broker = odds(400);
 	s->target_container = odds(40);
@@ -125,9 +130,11 @@ static void idles(void)
 	}
 	if (odds(250)) {
 		t = in(SEC(2), SEC(60));
-		story_add(t, odds(700) ? HAPPEN_HOLD : HAPPEN_HOLD_UNTIL,
-			  odds(100) ? 1 : in(SEC(5), SEC(60)) * 0 + 0, 0);
-		story_add(t + in(SEC(1), SEC(50)), HAPPEN_UNHOLD, 0, 0);
+		bool for_good = odds(700);
+		story_add(t, for_good ? HAPPEN_HOLD : HAPPEN_HOLD_UNTIL,
+			  for_good ? odds(100) : in(SEC(5), SEC(60)), 0);
+		if (for_good || odds(300))
+			story_add(t + in(SEC(1), SEC(50)), HAPPEN_UNHOLD, 0, 0);
 	}
 	if (odds(150)) {
 		t = in(SEC(2), SEC(60));
