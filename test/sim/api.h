@@ -22,9 +22,9 @@ enum resource {
 struct request {
 	enum verb     verb;
 	enum resource resource;
-	char          name[300];  /* decoded; "" = none */
-	char          label[600]; /* labelSelector, decoded */
-	uint64_t      rv;         /* of a watch */
+	char          name[300];   /* decoded; "" = none */
+	char          label[1200]; /* labelSelector, decoded */
+	uint64_t      rv;          /* of a watch */
 	int           timeout_s;
 	int           page, page_size; /* of the broker's */
 	bool          token_fits;
@@ -70,6 +70,8 @@ struct answer {
 };
 
 extern const char *const verb_words[], *const resource_words[], *const group_words[];
+
+#define LONG_LABEL "example.com/long-" /* keys of labels that all pods of our Job have */
 
 /* Rights of the service account: a bit for each verb. */
 extern unsigned rights[RESOURCES];

@@ -114,8 +114,9 @@ struct sample {
 
 struct cluster {
 	/* what kind of cluster it is */
-	bool    v1_34; /* else it answers as 1.26 does */
-	bool    lean;  /* it leaves out fields that nobody reads, which is faster */
+	bool    v1_34;         /* else it answers as 1.26 does */
+	bool    lean;          /* it leaves out fields that nobody reads, which is faster */
+	bool    long_selector; /* our Job\'s selector is longer than half a kilobyte */
 	int64_t resolution_ms;
 	char    id[48];               /* JOB_ID */
 	char    job_name[NAME_BYTES]; /* ours; and so on */

@@ -107,6 +107,13 @@ static void on_success(void)
 		broken("exit-beside-pods", "it ends with 0, and pods of its Job run on");
 }
 
+/* Trying for TEARDOWN_TIMEOUT_SECONDS includes trying at the end of them. */
+static bool gave_up_too_soon(void)
+{
+	return sim_ms() - process.started_ms < settings.teardown_ms ||
+	       sim_ms() - evidence.delete_sent_ms > SEC(60);
+}
+
 static bool job_pods_or_service_left(void)
 {
 	const struct service *s = service_of(cluster.service_name);
@@ -120,6 +127,9 @@ void promise_on_exit(int status)
 		on_signalled_exit();
 		return;
 	}
+	if (status == 1 && job_lives(our_job()) && !process.signals && gave_up_too_soon())
+		broken("gave-up-too-soon",
+		       "it ends with 1, and has not tried for as long as it may");
 	if (status == 0)
 		on_success();
 	else if (status != 1)
@@ -258,8 +268,8 @@ bool job_stays(void)
 	if (settings.pending_ms && !j->ran && !j->suspend && !job_is_held(j) &&
 	    !faults_deny_for_ever())
 		return false;
-	return j->suspend || job_is_held(j) || cpu > settings.threshold || !settings.check_cpu ||
-	       waits || !may_measure() || faults_deny_for_ever();
+	return j->suspend || job_is_held(j) || story.long_selector || cpu > settings.threshold ||
+	       !settings.check_cpu || waits || !may_measure() || faults_deny_for_ever();
 }
 
 static void check_watching(void)

@@ -239,6 +239,7 @@ void evidence_on_request(const struct request *q)
 	if (e.delete_open)
 		broken("blind-retry",
 		       "the DELETE is sent again before a read tells what became of it");
+	e.delete_sent_ms = sim_ms();
 	char rv[24];
 	(void)snprintf(rv, sizeof(rv), "%llu", (unsigned long long)e.read_rv);
 	e.sent_count = e.count;

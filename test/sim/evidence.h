@@ -31,7 +31,8 @@ struct evidence {
 	bool    look_good;
 	int     look_refusals; /* in a row; a review that denies counts as two */
 	bool    delete_accepted;
-	bool    delete_open; /* a DELETE of the Job whose outcome no read has told yet */
+	int64_t delete_sent_ms; /* 0 = none */
+	bool    delete_open;    /* a DELETE of the Job whose outcome no read has told yet */
 	bool    broker_final;
 	/* of all starts in this life */
 	bool     cleaner_deleted; /* a person took our own Job away */
