@@ -424,7 +424,7 @@ static int64_t reading_due_ms(const struct world *w, const struct config *cfg, i
 {
 	int64_t due = check_due_ms(w, cfg);
 
-	if (due == NEVER || job_is_held(w, now))
+	if (due == NEVER || job_is_on_hold(w, now))
 		return NEVER;
 	return reading_is_old(w, cfg, now) ? 0 : due;
 }

@@ -78,7 +78,7 @@ enum hold job_hold(const struct world *w, int64_t now, int64_t *ret_until_ms)
 	return h;
 }
 
-bool job_is_held(const struct world *w, int64_t now)
+bool job_is_on_hold(const struct world *w, int64_t now)
 {
 	enum hold h = job_hold(w, now, NULL);
 
@@ -103,7 +103,7 @@ bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)
 {
 	const struct idle *i = &w->idle;
 
-	return job_is_live(w) && !w->job.suspended && !job_is_held(w, now) &&
+	return job_is_live(w) && !w->job.suspended && !job_is_on_hold(w, now) &&
 	       i->reading == READING_IDLE && i->metrics.pods >= w->job.active &&
 	       idle_count_triggers(&i->count, cfg->max_idle_count, cfg->min_distinct_samples);
 }
@@ -713,14 +713,14 @@ void world_tick(struct world *w, const struct config *cfg, int64_t now)
 		w->ripe = ++w->seq;
 	if (live && w->job.suspended)
 		w->pending_since_ms = now; /* a suspended Job is not waiting for a node */
-	if (live && (w->job.suspended || job_is_held(w, now))) {
+	if (live && (w->job.suspended || job_is_on_hold(w, now))) {
 		clear_count(w);
 		unknown(w, w->job.suspended ? "the job is suspended" : "held");
 	} else if (live && !w->job.selector[0]) {
 		unknown(w, "the job has no selector by labels that can be used");
 	}
 	bool due =
-		idle_is_due(w, cfg, now) || (pending_due_ms(w, cfg) <= now && !job_is_held(w, now));
+		idle_is_due(w, cfg, now) || (pending_due_ms(w, cfg) <= now && !job_is_on_hold(w, now));
 	if (!due)
 		w->idle.look = 0;
 	else if (!w->idle.look)

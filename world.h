@@ -204,7 +204,7 @@ enum hold {
 
 /* @ret_until_ms: now_ms() at which HOLD_ON ends, NEVER if it does not; may be NULL. */
 enum hold job_hold(const struct world *w, int64_t now, int64_t *ret_until_ms);
-bool      job_is_held(const struct world *w, int64_t now);
+bool      job_is_on_hold(const struct world *w, int64_t now);
 
 /* How long a finished Job is kept: until this time; 0 without a grace. */
 int64_t job_kept_until_ms(const struct world *w, const struct config *cfg);
