@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#define TICK_MAX_MS INT64_C(90000) /* the loop turns more often than that */
 #define WATCH_SHORT_MS                                                                             \
 	INT64_C(10000) /* one that ended before this is resumed slowly: no hot loop */
 
@@ -702,8 +703,23 @@ void world_signal(struct world *w, int64_t now)
 	w->signal_seq = ++w->seq;
 }
 
+/* The process was frozen, or the machine slept. */
+static void forgive(struct world *w, int64_t now)
+{
+	int64_t lost = w->tick_ms ? now - w->tick_ms - TICK_MAX_MS : 0;
+
+	w->tick_ms = now;
+	if (lost <= 0 || !w->over.trigger)
+		return;
+	w->over.ms += lost;
+	w->gone_ms += w->gone_ms ? lost : 0;
+	w->deleting_ms += w->deleting_ms ? lost : 0;
+	w->queues.since_ms += w->queues.since_ms ? lost : 0;
+}
+
 void world_tick(struct world *w, const struct config *cfg, int64_t now)
 {
+	forgive(w, now);
 	bool live = job_is_live(w);
 
 	bool ripe = (w->job.finished && now >= job_kept_until_ms(w, cfg)) || w->deleting_ms;
@@ -719,8 +735,8 @@ void world_tick(struct world *w, const struct config *cfg, int64_t now)
 	} else if (live && !w->job.selector[0]) {
 		unknown(w, "the job has no selector by labels that can be used");
 	}
-	bool due =
-		idle_is_due(w, cfg, now) || (pending_due_ms(w, cfg) <= now && !job_is_on_hold(w, now));
+	bool due = idle_is_due(w, cfg, now) ||
+		   (pending_due_ms(w, cfg) <= now && !job_is_on_hold(w, now));
 	if (!due)
 		w->idle.look = 0;
 	else if (!w->idle.look)

@@ -108,6 +108,7 @@ struct over {
 struct world {
 	uint64_t seq;
 	int64_t  started_ms;
+	int64_t  tick_ms; /* the last world_tick() */
 	int64_t  skew_ms; /* the API server's Unix time less now_ms(), by its last Date header */
 	bool     skewed;  /* ... of which there has been one */
 
@@ -265,7 +266,11 @@ void world_watch_ended(struct world *w, const struct answer *r, int64_t now);
 
 void world_signal(struct world *w, int64_t now);
 
-/* What time alone changes: a hold that begins or ends, a count that grows old. Before each plan. */
+/*
+ * What time alone changes: a hold that begins or ends, a Job whose grace is over, a look that is
+ * due. Before each plan, and at least once a minute; what is missed is no time that anything was
+ * tried.
+ */
 void world_tick(struct world *w, const struct config *cfg, int64_t now);
 
 #endif
