@@ -568,22 +568,25 @@ static bool is_end(const struct world *w, const struct config *cfg, int64_t now,
 	return true;
 }
 
+static int64_t later(int64_t wake, int64_t at, int64_t now)
+{
+	return at > now ? min_ms(wake, at) : wake;
+}
+
 /* What time alone will change: look again then. */
 static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t now)
 {
-	int64_t deadline = teardown_deadline_ms(w, cfg), kept = job_kept_until_ms(w, cfg), hold;
-	int64_t wake = NEVER;
+	int64_t deadline = teardown_deadline_ms(w, cfg), hold, wake = NEVER;
 
+	wake = later(wake, deadline, now);
 	if (deadline != NEVER)
-		wake = deadline > now ? deadline : deadline + SELF_MS;
-	if (kept > now)
-		wake = min_ms(wake, kept);
+		wake = later(wake, deadline + SELF_MS, now);
+	wake = later(wake, job_kept_until_ms(w, cfg), now);
 	if (!w->over.trigger && job_hold(w, now, &hold) == HOLD_ON)
-		wake = min_ms(wake, hold);
-	if (w->over.trigger && w->queues.refused.count && queues_patience_ms(w) > now)
-		wake = min_ms(wake, queues_patience_ms(w));
-	int64_t pending = pending_due_ms(w, cfg);
-	return pending > now ? min_ms(wake, pending) : wake;
+		wake = later(wake, hold, now);
+	if (w->over.trigger && w->queues.refused.count)
+		wake = later(wake, queues_patience_ms(w), now);
+	return later(wake, pending_due_ms(w, cfg), now);
 }
 
 struct step plan_next(const struct world *w, const struct config *cfg, int64_t now)

@@ -712,6 +712,7 @@ static void forgive(struct world *w, int64_t now)
 	if (lost <= 0 || !w->over.trigger)
 		return;
 	w->over.ms += lost;
+	w->ripe_ms += lost;
 	w->gone_ms += w->gone_ms ? lost : 0;
 	w->deleting_ms += w->deleting_ms ? lost : 0;
 	w->queues.since_ms += w->queues.since_ms ? lost : 0;
@@ -725,8 +726,10 @@ void world_tick(struct world *w, const struct config *cfg, int64_t now)
 	bool ripe = (w->job.finished && now >= job_kept_until_ms(w, cfg)) || w->deleting_ms;
 	if (!w->over.trigger || !ripe)
 		w->ripe = 0;
-	else if (!w->ripe)
+	else if (!w->ripe) {
 		w->ripe = ++w->seq;
+		w->ripe_ms = now;
+	}
 	if (live && w->job.suspended)
 		w->pending_since_ms = now; /* a suspended Job is not waiting for a node */
 	if (live && (w->job.suspended || job_is_on_hold(w, now))) {

@@ -130,6 +130,7 @@ struct world {
 	enum trigger acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
 	struct over  over;
 	uint64_t     ripe; /* seq: an ended Job is to go, or on its way; 0 = it is not */
+	int64_t      ripe_ms;
 
 	/* the watch of it */
 	bool    watching;                  /* it is open */
