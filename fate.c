@@ -54,9 +54,7 @@ enum fate pods_fate(const struct world *w)
 {
 	if (!job_has_ended(w))
 		return FATE_NONE;
-	const struct asked *a = &w->asked[ASK_PODS];
-	bool fresh = a->sent > job_ended_at(w) || a->due_ms > job_ended_ms(w); /* is that word */
-	if (pods_are_forbidden(w) && fresh)
+	if (pods_are_forbidden(w) && w->asked[ASK_PODS].sent > job_ended_at(w))
 		return FATE_OFF; /* nothing is known of them: Background takes them along */
 	return pods_are_known(w) && !staying_pod(w) ? FATE_DELETED : FATE_NONE;
 }

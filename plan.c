@@ -189,6 +189,12 @@ RULE(read_whose)
 
 /* ---- What follows the Job: its pods, its Service, its queues ---- */
 
+/* Once at least, whatever was answered while the Job lived. */
+RULE(list_pods_first)
+{
+	return job_has_ended(w) && w->asked[ASK_PODS].sent < job_ended_at(w) ? 0 : NEVER;
+}
+
 /* A pod that stays is listed until it goes; one that terminates, while it may declare a queue. */
 RULE(list_pods)
 {
@@ -493,6 +499,7 @@ static const struct rule {
 	{ "news of the Job: it is read", ASK_JOB, read_on_news, 0, 0 },
 	{ "200 is not gone", ASK_JOB, read_until_gone, 0, 0 },
 	{ "whose is it? The Job's name tells", ASK_JOB, read_whose, 0, 0 },
+	{ "its pods, behind its end", ASK_PODS, list_pods_first, AT_ONCE, 0 },
 	{ "its pods are gone or terminating", ASK_PODS, list_pods, 0, 0 },
 	{ "a pod that outlives its Job goes", ASK_DELETE_POD, delete_pod, 0, 0 },
 	{ "which Service is there", ASK_SERVICE, read_service, 0, 0 },
