@@ -6,6 +6,8 @@
 
 #define WATCH_SHORT_MS                                                                             \
 	INT64_C(10000) /* one that ended before this is resumed slowly: no hot loop */
+
+static bool is_same(const char *uid, const char *other)
 {
 	return strcmp(uid, other) == 0;
 }
