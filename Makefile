@@ -201,7 +201,7 @@ model:
 
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
-FUZZ_TARGETS := env job metrics quantity queues status watch
+FUZZ_TARGETS := env job metrics quantity queues status token watch
 FUZZ_DEPS    := $(BUILD_DEPS) clang libclang-rt-14-dev python3
 
 fuzz: deps-fuzz

@@ -2,12 +2,13 @@
 
 #include <string.h>
 
+#include "look.h"
+
 #define LOOK_MS        INT64_C(2000)  /* no more may an Event take, or a look that may fail */
 #define SIGNAL_READ_MS INT64_C(1000)  /* the one read behind a signal */
 #define NEWS_MS        INT64_C(500)   /* events come in bursts: no more than two reads a second */
 #define REREAD_MS      INT64_C(60000) /* the Job is read again at least this often */
 #define REREAD_CHECKS  6              /* ... and with every sixth check */
-#define FRESH_MS       INT64_C(60000) /* no evidence for a DELETE is older, at long intervals */
 #define RECENT_MS      INT64_C(2000)  /* adoption follows a read of the Job as closely, ... */
 #define POLL_MIN_MS    INT64_C(100)
 #define POLL_MAX_MS    INT64_C(2000)
@@ -55,7 +56,7 @@ RULE(read_self)
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
 static bool job_is_to_go(const struct world *w)
 {
-	if (!w->ripe || w->name != NAME_OURS || w->accepted)
+	if (!w->ripe || w->name != NAME_OURS || w->accepted || w->doubt > w->asked[ASK_JOB].told)
 		return false;
 	return !w->deleting_ms || (w->job.orphaning && !w->job.foreground);
 }
@@ -75,43 +76,10 @@ RULE(delete_ended_job)
 
 /* ---- The last look ---- */
 
-static int64_t fresh_ms(const struct config *cfg)
-{
-	return min_ms(2 * cfg->interval_ms, FRESH_MS);
-}
-
-/* Told by a request that was sent behind the last look's beginning, and not long ago. */
-static bool is_looked_at(const struct world *w, const struct config *cfg, enum ask a, int64_t now)
-{
-	return w->asked[a].told > w->idle.look && now - w->asked[a].told_ms < fresh_ms(cfg);
-}
-
-/* ... until they may be asked for again. */
-static bool pods_are_left_out(const struct world *w, int64_t now)
-{
-	return pods_are_forbidden(w) && now < w->asked[ASK_PODS].due_ms;
-}
-
-static bool pods_are_looked_at(const struct world *w, const struct config *cfg, int64_t now)
-{
-	return pods_are_left_out(w, now) || is_looked_at(w, cfg, ASK_PODS, now);
-}
-
-static bool job_is_looked_at(const struct world *w, const struct config *cfg, int64_t now)
-{
-	return is_looked_at(w, cfg, ASK_JOB, now) &&
-	       (pods_are_left_out(w, now) || w->asked[ASK_JOB].told > w->asked[ASK_PODS].told_at);
-}
-
 /* Not before the DELETE may be tried again. */
 static int64_t look_due_ms(const struct world *w)
 {
 	return w->idle.look ? w->asked[ASK_DELETE_JOB].due_ms : NEVER;
-}
-
-static bool reading_is_old(const struct world *w, const struct config *cfg, int64_t now)
-{
-	return idle_is_due(w, cfg, now) && now - w->idle.reading_ms >= fresh_ms(cfg);
 }
 
 RULE(look_at_service)
@@ -121,26 +89,20 @@ RULE(look_at_service)
 
 RULE(look_at_pods)
 {
-	return pods_are_looked_at(w, cfg, now) ? NEVER : look_due_ms(w);
+	return look_has_pods(w, cfg, now) ? NEVER : look_due_ms(w);
 }
 
 RULE(look_at_job)
 {
-	return pods_are_looked_at(w, cfg, now) && !job_is_looked_at(w, cfg, now) ? look_due_ms(w)
-										 : NEVER;
-}
-
-/* Without status.ready and without the right to list pods nobody can know: then never. */
-static bool pending_is_known(const struct world *w, int64_t now)
-{
-	return !pods_are_left_out(w, now) || w->job.ready >= 0;
+	return look_has_pods(w, cfg, now) && !look_has_job(w, cfg, now) ? look_due_ms(w) : NEVER;
 }
 
 RULE(delete_idle_job)
 {
-	if (!pods_are_looked_at(w, cfg, now) || !job_is_looked_at(w, cfg, now))
+	if (!look_has_pods(w, cfg, now) || !look_has_job(w, cfg, now))
 		return NEVER;
-	if (idle_is_due(w, cfg, now) ? reading_is_old(w, cfg, now) : !pending_is_known(w, now))
+	if (idle_is_due(w, cfg, now) ? look_wants_reading(w, cfg, now)
+				     : !look_knows_pending(w, now))
 		return NEVER;
 	return look_due_ms(w);
 }
@@ -188,6 +150,12 @@ RULE(read_whose)
 }
 
 /* ---- What follows the Job: its pods, its Service, its queues ---- */
+
+/* Once at least, whatever was answered while the Job lived. */
+RULE(list_pods_first)
+{
+	return job_has_ended(w) && w->asked[ASK_PODS].sent < job_ended_at(w) ? 0 : NEVER;
+}
 
 /* A pod that stays is listed until it goes; one that terminates, while it may declare a queue. */
 RULE(list_pods)
@@ -424,9 +392,9 @@ static int64_t reading_due_ms(const struct world *w, const struct config *cfg, i
 {
 	int64_t due = check_due_ms(w, cfg);
 
-	if (due == NEVER || job_is_held(w, now))
+	if (due == NEVER || job_is_on_hold(w, now))
 		return NEVER;
-	return reading_is_old(w, cfg, now) ? 0 : due;
+	return look_wants_reading(w, cfg, now) ? 0 : due;
 }
 
 RULE(check_cpu)
@@ -438,7 +406,9 @@ RULE(list_pods_to_check)
 {
 	bool listed = w->idle.gathering && w->asked[ASK_PODS].told >= w->idle.gathering;
 
-	return metrics_are_gathered(w, now) && !listed ? reading_due_ms(w, cfg, now) : NEVER;
+	if (!metrics_are_gathered(w, now) || listed)
+		return NEVER;
+	return max_ms(reading_due_ms(w, cfg, now), w->asked[ASK_POD_METRICS].due_ms);
 }
 
 RULE(check_pod)
@@ -491,6 +461,7 @@ static const struct rule {
 	{ "news of the Job: it is read", ASK_JOB, read_on_news, 0, 0 },
 	{ "200 is not gone", ASK_JOB, read_until_gone, 0, 0 },
 	{ "whose is it? The Job's name tells", ASK_JOB, read_whose, 0, 0 },
+	{ "its pods, behind its end", ASK_PODS, list_pods_first, AT_ONCE, 0 },
 	{ "its pods are gone or terminating", ASK_PODS, list_pods, 0, 0 },
 	{ "a pod that outlives its Job goes", ASK_DELETE_POD, delete_pod, 0, 0 },
 	{ "which Service is there", ASK_SERVICE, read_service, 0, 0 },
@@ -566,22 +537,25 @@ static bool is_end(const struct world *w, const struct config *cfg, int64_t now,
 	return true;
 }
 
+static int64_t later(int64_t wake, int64_t at, int64_t now)
+{
+	return at > now ? min_ms(wake, at) : wake;
+}
+
 /* What time alone will change: look again then. */
 static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t now)
 {
-	int64_t deadline = teardown_deadline_ms(w, cfg), kept = job_kept_until_ms(w, cfg), hold;
-	int64_t wake = NEVER;
+	int64_t deadline = teardown_deadline_ms(w, cfg), hold, wake = NEVER;
 
+	wake = later(wake, deadline, now);
 	if (deadline != NEVER)
-		wake = deadline > now ? deadline : deadline + SELF_MS;
-	if (kept > now)
-		wake = min_ms(wake, kept);
+		wake = later(wake, deadline + SELF_MS, now);
+	wake = later(wake, job_kept_until_ms(w, cfg), now);
 	if (!w->over.trigger && job_hold(w, now, &hold) == HOLD_ON)
-		wake = min_ms(wake, hold);
-	if (w->over.trigger && w->queues.refused.count && queues_patience_ms(w) > now)
-		wake = min_ms(wake, queues_patience_ms(w));
-	int64_t pending = pending_due_ms(w, cfg);
-	return pending > now ? min_ms(wake, pending) : wake;
+		wake = later(wake, hold, now);
+	if (w->over.trigger && w->queues.refused.count)
+		wake = later(wake, queues_patience_ms(w), now);
+	return later(wake, pending_due_ms(w, cfg), now);
 }
 
 struct step plan_next(const struct world *w, const struct config *cfg, int64_t now)

@@ -5,7 +5,8 @@
 
 #include "api.h"
 
-#define NS "panda"
+#define NS         "panda"
+#define LONG_VALUE "a-value-of-a-label-that-goes-on-and-on-for-63-characters-at-mos"
 
 const char *const verb_words[] = { "get", "list", "watch", "create", "patch", "delete" };
 const char *const resource_words[] = { "jobs",   "services", "pods",
@@ -211,9 +212,12 @@ static void job_spec(struct text *t, const struct job *j)
 {
 	text_printf(t,
 		    "\"spec\":{\"parallelism\":%d,\"completions\":%d,\"backoffLimit\":0,"
-		    "\"selector\":{\"matchLabels\":{\"%scontroller-uid\":\"%s\"}},",
+		    "\"selector\":{\"matchLabels\":{\"%scontroller-uid\":\"%s\"",
 		    j->parallelism, j->parallelism, cluster.v1_34 ? "batch.kubernetes.io/" : "",
 		    j->uid);
+	for (int i = 0; cluster.long_selector && j->whose == OURS && i < 9; i++)
+		text_printf(t, ",\"" LONG_LABEL "%d\":\"%s\"", i, LONG_VALUE);
+	text_add(t, "}},");
 	if (cluster.v1_34)
 		text_add(t, "\"manualSelector\":false,");
 	if (!cluster.lean)

@@ -17,6 +17,11 @@ bool label_matches(const char *label, const char *job_uid, const char *job_name)
 		if (!eq || (size_t)(eq - p) > n)
 			return false;
 		size_t key = (size_t)(eq - p);
+		if (key > strlen(LONG_LABEL) && strncmp(p, LONG_LABEL, strlen(LONG_LABEL)) == 0) {
+			p += n;
+			p += *p == ',';
+			continue;
+		}
 		if (key > 20 && strncmp(p, "batch.kubernetes.io/", 20) == 0) {
 			p += 20;
 			key -= 20;

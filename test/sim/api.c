@@ -49,7 +49,7 @@ static void read_query(const char *p, struct request *q)
 	while (*p) {
 		size_t      n = strcspn(p, "&"), key = strcspn(p, "=");
 		const char *value = p + key + 1;
-		char        text[600] = "";
+		char        text[1200] = "";
 
 		if (key < n)
 			unescape(text, sizeof(text), value, n - key - 1);

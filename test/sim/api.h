@@ -22,9 +22,9 @@ enum resource {
 struct request {
 	enum verb     verb;
 	enum resource resource;
-	char          name[300];  /* decoded; "" = none */
-	char          label[600]; /* labelSelector, decoded */
-	uint64_t      rv;         /* of a watch */
+	char          name[300];   /* decoded; "" = none */
+	char          label[1200]; /* labelSelector, decoded */
+	uint64_t      rv;          /* of a watch */
 	int           timeout_s;
 	int           page, page_size; /* of the broker's */
 	bool          token_fits;
@@ -49,8 +49,9 @@ struct tale {
 	/* TOLD_METRICS */
 	enum { READ_UNKNOWN, READ_IDLE, READ_ACTIVE } reading;
 	int64_t  oldest_ms, window_ms, sum;
-	uint64_t pods;  /* a hash of the set of pods */
-	int      named; /* containers, for the last look */
+	int      items, active; /* in the answer; that the Job has */
+	uint64_t pods;          /* a hash of the set of pods */
+	int      named;         /* containers, for the last look */
 	struct {
 		char        pod_uid[UID_BYTES];
 		const char *container;
@@ -69,6 +70,8 @@ struct answer {
 };
 
 extern const char *const verb_words[], *const resource_words[], *const group_words[];
+
+#define LONG_LABEL "example.com/long-" /* keys of labels that all pods of our Job have */
 
 /* Rights of the service account: a bit for each verb. */
 extern unsigned rights[RESOURCES];

@@ -387,7 +387,7 @@ static void send_now(struct http_exchange *x)
 	else if (x->fate.fault == FAULT_TERMED)
 		process_signal(15);
 	else if (x->fate.fault == FAULT_FROZEN)
-		process.frozen_until_ms = sim_ms() + delay(SEC(30), SEC(300));
+		process_freeze(delay(SEC(30), SEC(300)));
 }
 
 struct http_exchange *http_sim_free(void)

@@ -155,6 +155,12 @@ void process_signal(int number)
 		signals_unread[unread++] = number;
 }
 
+void process_freeze(int64_t ms)
+{
+	if (process.state == PROCESS_RUNS && process.frozen_until_ms < sim_ms() + ms)
+		process.frozen_until_ms = sim_ms() + ms;
+}
+
 /* ---- Its kubelet ---- */
 
 static void on_kill(int arg)

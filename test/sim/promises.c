@@ -135,9 +135,14 @@ static void on_self_delete(const struct job *self)
  */
 static void on_finished_delete(const struct job *j)
 {
+	int64_t took_ms = sim_ms() - j->finished_ms;
 	int64_t grace =
 		j->end == END_COMPLETE ? settings.completed_grace_ms : settings.failed_grace_ms;
 
+	if (j->end != END_NONE && j->deleted_ms < 0 && story.undisturbed && !grace &&
+	    process.started_ms < j->finished_ms - SEC(10) && took_ms > SEC(1))
+		broken("slow-finish", "a finished Job is deleted after %lld ms",
+		       (long long)took_ms);
 	if (j->end != END_NONE && j->deleted_ms < 0 && sim_ms() < j->finished_ms + grace - SEC(1))
 		broken("grace", "a finished Job is deleted %lld ms before its grace is over",
 		       (long long)(j->finished_ms + grace - sim_ms()));

@@ -74,6 +74,7 @@ void story_begin(void)
 	controllers_reset();
 	cluster.v1_34 = story.v1_34;
 	cluster.lean = story.lean;
+	cluster.long_selector = story.long_selector;
 	cluster.resolution_ms = story.resolution_ms;
 	broker.redeclares = story.redeclares;
 	for (int r = 0; r < RESOURCES; r++)

@@ -33,6 +33,8 @@ static const struct field {
 	{ "calm", UNIT_MS, &story.calm_ms },
 	{ "kubernetes-1.34", UNIT_BOOL, &story.v1_34 },
 	{ "lean", UNIT_BOOL, &story.lean },
+	{ "long-selector", UNIT_BOOL, &story.long_selector },
+	{ "undisturbed", UNIT_BOOL, &story.undisturbed },
 	{ "threshold", UNIT_CPU, &story.settings.threshold },
 	{ "count", UNIT_NUMBER, &story.settings.max_count },
 	{ "samples", UNIT_NUMBER, &story.settings.min_distinct },
