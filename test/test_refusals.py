@@ -69,7 +69,7 @@ def test_its_finish_is_still_seen(world):
 def test_a_pending_job_that_may_not_be_deleted_keeps_all_it_has(world):
     """The Service went, exit 1."""
     world.pair(cpu=None, phase="Pending")
-    cleaner = refused(world, denied_by_policy(), PENDING_TIMEOUT_SECONDS="0.3")
+    cleaner = refused(world, denied_by_webhook(), PENDING_TIMEOUT_SECONDS="0.3")
     many_checks(world, 8)
     assert world.left() == {JOB, SERVICE, SELF, "pod"}
     assert cleaner.process.poll() is None
@@ -173,19 +173,23 @@ def test_a_403_on_the_pods_is_no_last_look(world):
     world.pair(cpu={"helper": "1m"}, containers=("grpc-server", "helper"))
     world.kube.set_pod(pod_of(world), states={"grpc-server": "CrashLoopBackOff",
                                               "helper": "running"})
-    world.kube.fault(missing_role(), verb="list", resource="pods", group="")
+    world.kube.fault(missing_role(), times=3, verb="list", resource="pods", group="")
     cleaner = world.run()
     cleaner.wait_log(msg="cpu unknown", why="a container waits")
     assert world.deletions() == []
 
 
 def test_a_403_on_the_pods_is_no_proof_that_they_are_gone(world):
-    """It ended with exit 0, and the orphan kept its GPU."""
+    """It said that they were, exit 0; without controllers they ran on."""
     world.pair(cpu="900m")
     cleaner = world.run(speed=20, CHECK_INTERVAL_SECONDS=10)
     cleaner.wait_log(msg="service adopted")
+    world.kube.wait_request(verb="list", resource="pods", group="metrics.k8s.io")
+    world.kube.controllers = False
     world.kube.fault(missing_role(), verb="list", resource="pods", group="")
-    world.kube.delete_job(JOB, policy="Orphan")
+    world.kube.delete_job(JOB)
+    world.kube.wait_request(verb="delete", resource="pods")
+    world.kube.controllers = True
     assert cleaner.wait() == 0
     world.wait_gone()
 
@@ -206,49 +210,54 @@ def test_a_right_that_comes_later_is_used(world, right):
 
 # ---- 3: who has the name is not told ----
 
-def swap(world):
-    """Our Job goes, and a newcomer comes, while nobody may read or watch Jobs."""
-    for verb in ("get", "list", "watch"):
-        world.kube.deny("batch", "jobs", verb)
-    world.kube.recreate_job(JOB, cpu="900m")
-    world.kube.recreate_service(SERVICE)
-    return world.kube.job(JOB)["metadata"]["uid"], world.kube.service(SERVICE)["metadata"]["uid"]
+def uids(world):
+    job, service = world.kube.job(JOB), world.kube.service(SERVICE)
+    return job["metadata"]["uid"], service and service["metadata"]["uid"]
 
 
-def there(world):
-    return (world.kube.job(JOB)["metadata"]["uid"],
-            (world.kube.service(SERVICE) or {"metadata": {"uid": "gone"}})["metadata"]["uid"])
+def newcomers(world, unreadable):
+    """Our Job had no Service; both are created anew while the Job cannot be read."""
+    world.pair(cpu="900m", service=False)
+    cleaner = world.run(MISSING_JOB_TIMEOUT_SECONDS=1, TEARDOWN_TIMEOUT_SECONDS=2)
+    cleaner.wait_log(msg="job state", to="live")
+    world.kube.wait_watch(resource="jobs")
+    world.kube.call(unreadable)
+    world.kube.delete_job(JOB)
+    world.kube.wait_request(verb="get", resource="jobs", name=JOB)
+    world.kube.create_job(JOB, cpu="900m")
+    world.kube.create_service(SERVICE)
+    theirs = uids(world)
+    end = time.monotonic() + 2.5
+    world.kube.wait_for(lambda: time.monotonic() > end or cleaner.process.poll() is not None)
+    return theirs
 
 
 def test_a_name_that_may_not_be_read_is_not_free(world):
-    """Its DELETE said 409, its GET 403: the newcomer's Service went."""
-    world.pair(cpu="900m")
-    cleaner = world.run(ADOPT_SERVICE="false", TEARDOWN_TIMEOUT_SECONDS=3)
-    cleaner.wait_log(msg="job state", to="live")
-    world.kube.wait_watch(resource="jobs")
-    newcomers = []
-    world.kube.before(lambda kube, request: newcomers.extend(swap(world)), **DELETE_JOB)
-    world.kube.complete_job(JOB)
-    cleaner.wait_log(msg="job state", to="completed")
-    world.kube.wait_request(**DELETE_JOB)
-    end = time.monotonic() + 2.5
-    world.kube.wait_for(lambda: time.monotonic() > end or cleaner.process.poll() is not None)
-    assert there(world) == tuple(newcomers)
+    """The newcomer's Service was deleted within 10 ms of its creation."""
+    theirs = newcomers(world, lambda: world.kube.deny("batch", "jobs", "get"))
+    assert uids(world) == theirs
+
+
+def test_nor_is_one_that_a_policy_hides(world):
+    theirs = newcomers(world, lambda: world.kube.fault(
+        denied_by_policy(reason="Forbidden"), times=None, verb="get", resource="jobs", name=JOB))
+    assert uids(world) == theirs
 
 
 def test_nor_is_one_that_cannot_be_read(world):
-    """The same with an outage of the read alone: it waited."""
-    world.pair(cpu="900m")
-    cleaner = world.run(ADOPT_SERVICE="false", TEARDOWN_TIMEOUT_SECONDS=3)
-    cleaner.wait_log(msg="job state", to="live")
-    newcomers = []
+    """An outage of the read alone: it waited."""
+    theirs = newcomers(world, lambda: world.kube.fault(
+        faults.unavailable(), times=None, verb="get", resource="jobs", name=JOB))
+    assert uids(world) == theirs
 
-    def change(kube, request):
-        kube.fault(faults.unavailable(), times=None, verb="get", resource="jobs", name=JOB)
-        newcomers.extend(swap(world))
-    world.kube.before(change, **DELETE_JOB)
-    world.kube.complete_job(JOB)
-    world.kube.wait_request(**DELETE_JOB)
-    end = time.monotonic() + 2.5
-    world.kube.wait_for(lambda: time.monotonic() > end or cleaner.process.poll() is not None)
-    assert there(world) == tuple(newcomers)
+
+def test_the_pods_of_a_job_that_was_never_seen_stay_too(world):
+    """As it was: unknown is not missing."""
+    world.kube.deny("batch", "jobs", "get")
+    world.kube.deny("batch", "jobs", "list")
+    world.pair(cpu="900m")
+    world.run(MISSING_JOB_TIMEOUT_SECONDS=0.5)
+    world.kube.wait_request(verb="get", resource="jobs", name=JOB, count=2)
+    end = time.monotonic() + 1.5
+    world.kube.wait_for(lambda: time.monotonic() > end)
+    assert world.left() == {JOB, SERVICE, SELF, "pod"}
