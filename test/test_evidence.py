@@ -92,7 +92,7 @@ def test_a_process_frozen_between_two_checks_starts_anew(world):
     world.kube.metrics.window = "0.1s"
     cleaner = world.run(**SLOW)
     cleaner.wait_log(msg="idle check", check="4/5")
-    frozen(cleaner, 1.5)
+    frozen(cleaner, 2.2)
     assert cleaner.wait() == 0
     assert counted(cleaner)[4:] == [f"{n}/5" for n in range(1, 6)]
 
