@@ -6,6 +6,7 @@ of a secret of PIECE characters, plain and as base64 or percent-encoded. No core
 """
 import base64
 import contextlib
+import functools
 import http.server
 import json
 import os
@@ -236,12 +237,12 @@ def test_a_teardown_that_stays_incomplete(searched):
 
 # ---- The process itself ----
 
-def unprivileged():
-    """uid 65532 without rights, and with room for a core file."""
+def unprivileged(uid=65532, gid=65532):
+    """Without rights, and with room for a core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     os.setgroups([])
-    os.setgid(65532)
-    os.setuid(65532)
+    os.setgid(gid)
+    os.setuid(uid)
 
 
 def can_be_reached(directory):
@@ -265,7 +266,7 @@ def outside():
     pytest.skip("no directory from which another uid could start a program")
 
 
-def as_nobody(world, program, directory):
+def as_nobody(world, program, directory, who=unprivileged):
     """A program that runs as in its image, in a directory where a core file could be written.
     Itself and its service account are copied, as they may be out of its reach."""
     work, account = directory / "work", directory / "serviceaccount"
@@ -279,7 +280,7 @@ def as_nobody(world, program, directory):
     copy = shutil.copy(program[0], directory)
     os.chmod(copy, 0o755)       # one that may not be read would be safe without further ado
     env = {k: str(v) for k, v in {**world.env(), "SERVICE_ACCOUNT_DIR": account}.items()}
-    return subprocess.Popen([copy, *program[1:]], env=env, cwd=work, preexec_fn=unprivileged,
+    return subprocess.Popen([copy, *program[1:]], env=env, cwd=work, preexec_fn=who,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -299,6 +300,17 @@ def test_what_proc_shows_of_it_belongs_to_root(world, outside):
     finally:
         process.kill()
         process.wait()
+
+
+@as_root
+def test_any_user_will_do(world, outside):
+    """OpenShift gives each namespace a range of its own, and group 0."""
+    world.pair()
+    world.kube.complete_job(JOB)
+    process = as_nobody(world, [BINARY], outside,
+                        functools.partial(unprivileged, uid=1000650000, gid=0))
+    assert process.wait(20) == 0
+    world.wait_gone()
 
 
 def core_files(directory):
