@@ -100,14 +100,23 @@ STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev libc-ares-dev perl $(CROSS_DEPS)
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
 
+# Sets $sudo, or fails: root needs none; who may use it without a password, or has a terminal to be
+# asked for one, gets it.
+become_root = if [ $$(id -u) = 0 ]; then sudo=; \
+	elif sudo -n true 2>/dev/null; then sudo=sudo; \
+	elif (: </dev/tty) 2>/dev/null && command -v sudo >/dev/null && sudo true; then sudo=sudo; \
+	else false; fi
+
 install = @missing=$$(for p in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | \
 	grep -q ^installed || echo $$p; done); \
 	[ -n "$$missing" ] || { echo "$@: all packages are there"; exit 0; }; \
-	[ $$(id -u) = 0 ] && sudo= || sudo=sudo; \
+	$(become_root) || { echo "$@: packages are missing, and only root can install them. As root:"; \
+		echo "    apt-get install --no-install-recommends" $$missing; exit 1; } >&2; \
 	echo "$@: installing" $$missing; \
 	$$sudo apt-get -qq update || echo "$@: going on with the package lists that are there"; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 \
-		-o Dpkg::Use-Pty=0 install -y --no-install-recommends $$missing >/dev/null
+		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+		install -y --no-install-recommends $$missing >/dev/null
 
 deps:
 	$(call install,$(TEST_DEPS))
@@ -115,8 +124,8 @@ deps-demo:
 	$(call install,$(DEMO_DEPS))
 deps-static:
 	$(call install,$(STATIC_DEPS))
-	@[ $$(id -u) = 0 ] && sudo= || sudo=sudo; \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --only-upgrade libssl-dev \
+	@{ $(become_root); } && $$sudo env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq -o DPkg::Lock::Timeout=300 install -y --only-upgrade libssl-dev \
 		>/dev/null || echo "$@: going on with the libssl-dev that is there"
 deps-lint:
 	$(call install,$(LINT_DEPS))
@@ -150,7 +159,7 @@ asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
 asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
 	$(MAKE) sim-build
-	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest $(PYTEST_ARGS) test
+	CLEANUP_BIN="$$PWD/build/asan/$(PROG)" $(PY) -m pytest $(PYTEST_ARGS) test
 
 # The scenarios that do not depend on how fast the program is: valgrind is 20 times slower.
 VALGRIND_TESTS := watching readings teardown check process
@@ -162,7 +171,7 @@ VALGRIND_ONLY  := (order_of_an_idle or every_delete_carries or what_may_pass or 
 valgrind: deps
 	$(call install,valgrind)
 	$(MAKE) all
-	CLEANUP_BIN=$(CURDIR)/test/valgrind.sh $(PY) -m pytest -q -n 2 -k '$(VALGRIND_ONLY)' \
+	CLEANUP_BIN="$$PWD/test/valgrind.sh" $(PY) -m pytest -q -n 2 -k '$(VALGRIND_ONLY)' \
 		$(VALGRIND_TESTS:%=test/test_%.py)
 
 # The main scenarios against a real control plane: KUBEBUILDER_ASSETS, or kubectl's current context.
@@ -172,7 +181,7 @@ E2E_DEPS := golang-go jq rsync make dpkg-dev
 e2e: export KUBEBUILDER_ASSETS ?= $(if $(wildcard build/control-plane/stamp),build/control-plane)
 e2e: deps
 	$(MAKE) all
-	CLEANUP_BIN=$(abspath $(B)/$(PROG)) PYTHONPATH=test $(PY) -m e2e $(E2E_ARGS)
+	CLEANUP_BIN="$$(realpath $(B)/$(PROG))" PYTHONPATH=test $(PY) -m e2e $(E2E_ARGS)
 
 control-plane: deps-e2e
 	test/e2e/control-plane.sh build/control-plane
@@ -229,9 +238,9 @@ ARCHIVE_MAX := 6000000
 STATIC_CC    = $(if $(ARCH),$(TRIPLET)-gcc,$(CC))
 SECTIONS    := -Os -ffunction-sections -fdata-sections
 # pack-relative-relocs: 0.4 MB less; wants glibc >= 2.36 and binutils >= 2.38 (arm64: 2.41)
-STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs $(if $(ARCH),-B$(CURDIR)/$(S)/libc/lib)
+STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs $(if $(ARCH),-B$(S)/libc/lib)
 STATIC_LIBS := cares openssl libcurl
-PC_DIRS      = $(patsubst %,$(CURDIR)/$(S)/%/lib/pkgconfig,$(STATIC_LIBS) $(ARCH:%=jansson))
+PC_DIRS      = $(patsubst %,$(S)/%/lib/pkgconfig,$(STATIC_LIBS) $(ARCH:%=jansson))
 STATIC_PKG   = env $(if $(ARCH),PKG_CONFIG_LIBDIR,PKG_CONFIG_PATH)=$(subst $() ,:,$(PC_DIRS)) \
                pkg-config --static
 LIBS_ENV     = CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
@@ -272,7 +281,7 @@ deps-emulator:
 static-arm64-test: deps deps-emulator
 	$(MAKE) static-arm64
 	static/emulate.sh qemu-aarch64-static build/static-arm64/$(PROG) --version
-	CLEANUP_BIN=$(CURDIR)/build/static-arm64/run $(PY) -m pytest -q -n 2 \
+	CLEANUP_BIN="$$PWD/build/static-arm64/run" $(PY) -m pytest -q -n 2 \
 		test/test_watching.py test/test_teardown.py -k '$(ARM64_TESTS)'
 
 # What the trimmed OpenSSL can still do, against the distribution's openssl s_server.
