@@ -20,6 +20,9 @@ RUN make libs ARCH=$TARGETARCH
 COPY *.c *.h ./
 RUN [ "$(make -s version)" = "$VERSION" ] && make static ARCH=$TARGETARCH && mkdir /image && \
     mv build/static*/cleanup-grpc build/static*/sbom.spdx.json /image/
+# What a template's old `command` calls: the program takes the place of the script (invocation.h).
+RUN mkdir -p /image/bin /image/usr/bin && ln -s ../cleanup-grpc /image/bin/sh && \
+    ln -s ../cleanup-grpc /image/bin/bash && ln -s ../../cleanup-grpc /image/usr/bin/env
 
 FROM scratch
 ARG VERSION

@@ -77,13 +77,17 @@ $(B)/sim: $(SIM_C:%.c=$(B)/%.o) $(B)/prog.o
 # where most of many cases are none of a file's; and names are cut, where a story is absurd
 $(B)/test/sim/%.o: WARN += -Wno-switch-enum -Wno-format-truncation
 
-.PHONY: sim sim-build sim-asan
+.PHONY: sim sim-all sim-asan sim-build sim-mutations
 sim-build:
-	@$(MAKE) -s $(SIM)/sim B=$(SIM) HARDEN= CPPFLAGS=-Dmain=cleanup_main
+	@$(MAKE) -s $(SIM)/sim B=$(SIM) HARDEN= CPPFLAGS="-Dmain=cleanup_main -Wno-missing-prototypes"
 sim: sim-build
 	$(SIM)/sim $(SIM_ARGS)
+sim-all: sim-build
+	$(SIM)/sim --known test/sim/known --all test/sim/stories/*.txt
+sim-mutations:
+	test/sim/mutations.sh
 sim-asan:
-	@$(MAKE) -s $(SIM)-asan/sim B=$(SIM)-asan HARDEN= CFLAGS='-O1 -g $(SAN)' CPPFLAGS=-Dmain=cleanup_main
+	@$(MAKE) -s $(SIM)-asan/sim B=$(SIM)-asan HARDEN= CFLAGS='-O1 -g $(SAN)' CPPFLAGS="-Dmain=cleanup_main -Wno-missing-prototypes"
 	ASAN_OPTIONS=detect_leaks=0:handle_segv=0 $(SIM)-asan/sim $(SIM_ARGS)
 
 # ---- Packages: $(call install,LIST) installs what is missing of it, and says so ----
@@ -131,7 +135,7 @@ check: $(TESTS)
 	@bad=0; for t in $^; do echo "== $$t"; $$t || bad=1; done; exit $$bad
 
 test: deps
-	$(MAKE) all check
+	$(MAKE) all check sim-build
 	$(PY) -m pytest $(PYTEST_ARGS) test
 
 demo: deps-demo
@@ -145,6 +149,7 @@ asan: export LSAN_OPTIONS  := exitcode=99
 asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
 asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
+	$(MAKE) sim-build
 	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest $(PYTEST_ARGS) test
 
 # The scenarios that do not depend on how fast the program is: valgrind is 20 times slower.
@@ -196,7 +201,7 @@ model:
 
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
-FUZZ_TARGETS := env job metrics quantity queues status watch
+FUZZ_TARGETS := env job metrics quantity queues status token watch
 FUZZ_DEPS    := $(BUILD_DEPS) clang libclang-rt-14-dev python3
 
 fuzz: deps-fuzz

@@ -11,6 +11,7 @@
 
 #include "app.h"
 #include "check.h"
+#include "invocation.h"
 #include "json.h"
 #include "run.h"
 
@@ -18,6 +19,7 @@ enum exit_status {
 	EXIT_DONE = 0,        /* torn down, or nothing to do */
 	EXIT_INCOMPLETE = 1,  /* something is left (of --check: missing); it has been named */
 	EXIT_CONFIG = 2,      /* bad configuration or command line */
+	EXIT_NO_SHELL = 127,  /* called as one: what a shell's caller takes for "not found" */
 	EXIT_SIGNALLED = 143, /* 128 + SIGTERM: as if it had not been caught */
 };
 
@@ -41,10 +43,15 @@ static int check(struct app *a)
 
 /* ---- The command line ---- */
 
-static void complain(void *arg, const char *complaint)
+static void complain(void *arg, enum log_level level, const char *complaint)
 {
-	(void)arg;
-	log_error("bad configuration", LS("error", complaint));
+	const struct config *cfg = arg;
+
+	log_setup(cfg->log_level, cfg->log_format);
+	if (level == LOG_ERROR)
+		log_error("bad configuration", LS("error", complaint));
+	else
+		log_warn("doubtful configuration", LS("warning", complaint));
 }
 
 static const char *env(const char *name)
@@ -75,7 +82,7 @@ static int print_help(const char *format)
 			"Exit status: 0 torn down, or nothing to do; 1 teardown incomplete (what "
 			"is left is named);\n2 bad configuration; 143 stopped by SIGTERM or "
 			"SIGINT before a teardown. --check: 0 all that\nis required is there, 1 "
-			"it is not.\n",
+			"it is not. Called as a shell: 127.\n",
 			table.data);
 	buf_fini(&table);
 	return r == 0 ? EXIT_DONE : EXIT_INCOMPLETE;
@@ -84,9 +91,10 @@ static int print_help(const char *format)
 struct options {
 	bool check;
 	bool dry_run;
+	bool for_script; /* the arguments are an old script, and were not looked at */
 };
 
-/* Returns -1 to go on, else the status to exit with. */
+/* Returns -1 to go on, else the status to exit with; as does the next one. */
 static int parse_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option options[] = {
@@ -116,16 +124,30 @@ static int parse_options(int argc, char **argv, struct options *ret)
 	return -1;
 }
 
+static int parse_command_line(int argc, char **argv, struct options *ret)
+{
+	switch (invocation_of((const char *const *)argv, getpid() == 1)) {
+	case INVOKED_BY_ITSELF: return parse_options(argc, argv, ret);
+	case INVOKED_FOR_SCRIPT: ret->for_script = true; return -1;
+	case INVOKED_AS_SHELL: break;
+	}
+	(void)fprintf(stderr, "there is no shell in this image\n");
+	return EXIT_NO_SHELL;
+}
+
 static int configure(struct config *cfg, const struct options *o)
 {
 	char host[256] = "";
 
-	log_setup(LOG_INFO, env("LOG_FORMAT") && strcmp(env("LOG_FORMAT"), "json") == 0 ? LOG_JSON
-											: LOG_TEXT);
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		host[0] = '\0'; /* then JOB_ID must be set, and the complaint says so */
-	if (config_load(cfg, env, host, complain, NULL) < 0)
-		return -EINVAL;
+	int r = config_load(cfg, env, host, complain, cfg);
+	log_setup(cfg->log_level, cfg->log_format);
+	if (o->for_script) /* its words are not shown: there may be a password in them */
+		log_warn("the template's old script was not run: this image does its work itself",
+			 LS("fix", "take command and args out of the cleanup Job's container"));
+	if (r < 0)
+		return r;
 	cfg->dry_run |= o->dry_run;
 	if (o->check && cfg->log_level < LOG_WARN)
 		cfg->log_level = LOG_WARN; /* its table is what counts */
@@ -143,7 +165,6 @@ static int configure(struct config *cfg, const struct options *o)
  */
 static bool start_libraries(void)
 {
-	json_init();
 	return OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
 					OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS,
 				NULL) == 1 &&
@@ -157,10 +178,11 @@ int main(int argc, char **argv)
 	struct err           err = { 0 };
 	struct options       options = { 0 };
 
-	int status = parse_options(argc, argv, &options);
+	int status = parse_command_line(argc, argv, &options);
 	if (status >= 0)
 		return status;
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core file may hold the token */
+	json_init();
 	if (configure(&cfg, &options) < 0)
 		return EXIT_CONFIG;
 	if (!start_libraries()) {

@@ -58,20 +58,24 @@ struct config {
 	char            termination_log[PATH_SIZE];
 
 	/* API server */
-	char api_url[URL_SIZE]; /* https://host:port; http:// only to loopback; no final '/' */
+	char api_url[URL_SIZE]; /* https://host:port[/path]; http:// only to loopback; no final '/'
+				 */
 	char service_account_dir[PATH_SIZE];
 };
 
 /*
- * Fills @ret from the environment, through @getenv_fn (getenv, or a test's table). @hostname is
- * where JOB_ID comes from when it is unset. Reads one file: the service account's namespace, when
- * NAMESPACE is unset. Blocks on nothing else; makes no request.
+ * Fills @ret from the environment, through @getenv_fn (getenv, or a test's table). JOB_ID, when it
+ * is unset, comes from our pod's name: see identity.h for @hostname. Reads two files of the service
+ * account: its token, and its namespace when NAMESPACE is unset. Blocks on nothing else; makes no
+ * request.
  * Every bad value is reported through @complain, one call each, as
- * `NAME='value': what is allowed` (the value of a secret is replaced by ***).
- * Returns 0, or -EINVAL after at least one complaint; @ret is then unusable.
+ * `NAME='value': what is allowed` (the value of a secret is replaced by ***): at LOG_ERROR, or at
+ * LOG_WARN if it harms nobody and another one is taken for it.
+ * Returns 0, or -EINVAL after at least one LOG_ERROR; of @ret then only log_level and log_format
+ * may be used. These two hold from the first complaint about another variable.
  */
 typedef const char *config_getenv_fn(const char *name);
-typedef void        config_complain_fn(void *arg, const char *complaint);
+typedef void        config_complain_fn(void *arg, enum log_level level, const char *complaint);
 
 int config_load(struct config *ret, config_getenv_fn *getenv_fn, const char *hostname,
 		config_complain_fn *complain, void *arg);

@@ -10,7 +10,10 @@ int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg)
 {
 	if (!w->over.trigger)
 		return NEVER;
-	int64_t d = max_ms(w->over.ms, job_kept_until_ms(w, cfg)) + cfg->teardown_timeout_ms;
+	int64_t since = w->ripe      ? w->ripe_ms /* a grace is no part of it */
+			: w->gone_ms ? w->gone_ms
+				     : max_ms(w->over.ms, job_kept_until_ms(w, cfg));
+	int64_t d = since + cfg->teardown_timeout_ms;
 	if (w->signals)
 		d = min_ms(d, w->signal_ms + (w->signals == 1 ? SIGNAL_MS : SIGNAL_TWO_MS));
 	return d;
@@ -139,8 +142,10 @@ struct fates fates_of(const struct world *w, const struct config *cfg, int64_t n
 	if (now < teardown_deadline_ms(w, cfg))
 		return f;
 	f.job = unsettled(f.job, w->deleting_ms, is_refused(w, ASK_DELETE_JOB));
-	f.pods =
-		job_has_ended(w) ? unsettled(f.pods, false, is_refused(w, ASK_DELETE_POD)) : f.pods;
+	bool unseen = is_refused(w, ASK_PODS) && w->asked[ASK_PODS].status == 403;
+	if (job_has_ended(w) && !f.pods)
+		f.pods =
+			unseen ? FATE_OFF : unsettled(f.pods, false, is_refused(w, ASK_DELETE_POD));
 	f.service = unsettled(f.service, w->service.deleting,
 			      is_refused(w, ASK_DELETE_SERVICE) || is_refused(w, ASK_SERVICE));
 	f.queues = unsettled(f.queues, false, false);

@@ -55,7 +55,7 @@ RULE(read_self)
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
 static bool job_is_to_go(const struct world *w)
 {
-	if (!w->ripe || w->name != NAME_OURS || w->accepted)
+	if (!w->ripe || w->name != NAME_OURS || w->accepted || w->doubt > w->asked[ASK_JOB].told)
 		return false;
 	return !w->deleting_ms || (w->job.orphaning && !w->job.foreground);
 }
@@ -188,6 +188,12 @@ RULE(read_whose)
 }
 
 /* ---- What follows the Job: its pods, its Service, its queues ---- */
+
+/* Once at least, whatever was answered while the Job lived. */
+RULE(list_pods_first)
+{
+	return job_has_ended(w) && w->asked[ASK_PODS].sent < job_ended_at(w) ? 0 : NEVER;
+}
 
 /* A pod that stays is listed until it goes; one that terminates, while it may declare a queue. */
 RULE(list_pods)
@@ -424,7 +430,7 @@ static int64_t reading_due_ms(const struct world *w, const struct config *cfg, i
 {
 	int64_t due = check_due_ms(w, cfg);
 
-	if (due == NEVER || job_is_held(w, now))
+	if (due == NEVER || job_is_on_hold(w, now))
 		return NEVER;
 	return reading_is_old(w, cfg, now) ? 0 : due;
 }
@@ -438,7 +444,9 @@ RULE(list_pods_to_check)
 {
 	bool listed = w->idle.gathering && w->asked[ASK_PODS].told >= w->idle.gathering;
 
-	return metrics_are_gathered(w, now) && !listed ? reading_due_ms(w, cfg, now) : NEVER;
+	if (!metrics_are_gathered(w, now) || listed)
+		return NEVER;
+	return max_ms(reading_due_ms(w, cfg, now), w->asked[ASK_POD_METRICS].due_ms);
 }
 
 RULE(check_pod)
@@ -491,6 +499,7 @@ static const struct rule {
 	{ "news of the Job: it is read", ASK_JOB, read_on_news, 0, 0 },
 	{ "200 is not gone", ASK_JOB, read_until_gone, 0, 0 },
 	{ "whose is it? The Job's name tells", ASK_JOB, read_whose, 0, 0 },
+	{ "its pods, behind its end", ASK_PODS, list_pods_first, AT_ONCE, 0 },
 	{ "its pods are gone or terminating", ASK_PODS, list_pods, 0, 0 },
 	{ "a pod that outlives its Job goes", ASK_DELETE_POD, delete_pod, 0, 0 },
 	{ "which Service is there", ASK_SERVICE, read_service, 0, 0 },
@@ -566,22 +575,25 @@ static bool is_end(const struct world *w, const struct config *cfg, int64_t now,
 	return true;
 }
 
+static int64_t later(int64_t wake, int64_t at, int64_t now)
+{
+	return at > now ? min_ms(wake, at) : wake;
+}
+
 /* What time alone will change: look again then. */
 static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t now)
 {
-	int64_t deadline = teardown_deadline_ms(w, cfg), kept = job_kept_until_ms(w, cfg), hold;
-	int64_t wake = NEVER;
+	int64_t deadline = teardown_deadline_ms(w, cfg), hold, wake = NEVER;
 
+	wake = later(wake, deadline, now);
 	if (deadline != NEVER)
-		wake = deadline > now ? deadline : deadline + SELF_MS;
-	if (kept > now)
-		wake = min_ms(wake, kept);
+		wake = later(wake, deadline + SELF_MS, now);
+	wake = later(wake, job_kept_until_ms(w, cfg), now);
 	if (!w->over.trigger && job_hold(w, now, &hold) == HOLD_ON)
-		wake = min_ms(wake, hold);
-	if (w->over.trigger && w->queues.refused.count && queues_patience_ms(w) > now)
-		wake = min_ms(wake, queues_patience_ms(w));
-	int64_t pending = pending_due_ms(w, cfg);
-	return pending > now ? min_ms(wake, pending) : wake;
+		wake = later(wake, hold, now);
+	if (w->over.trigger && w->queues.refused.count)
+		wake = later(wake, queues_patience_ms(w), now);
+	return later(wake, pending_due_ms(w, cfg), now);
 }
 
 struct step plan_next(const struct world *w, const struct config *cfg, int64_t now)

@@ -39,8 +39,8 @@ struct queues {
 	unsigned went;     /* of this page */
 	unsigned deleted;  /* in all */
 	bool     final;    /* the broker's no is final: its user or virtual host is wrong */
-	bool                 hopeless; /* of all queues that stay it is */
-	bool                 answered; /* ... the broker has said why; else it had no answer */
+	bool     hopeless; /* of all queues that stay it is */
+	bool     answered; /* ... the broker has said why; else it had no answer */
 	uint64_t began;    /* seq: when the last walk's first list was sent */
 	uint64_t page_at;  /* seq: when the page was folded in */
 	int64_t  since_ms; /* when the first walk began, or a queue went; 0 = not yet */

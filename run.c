@@ -172,6 +172,7 @@ static int decode(const struct run *r, struct answer *x, const struct k8s_reques
 	case ASK_LIST:
 		return k8s_job_list_decode(b->data, b->len, cfg->target_job, &x->found, &x->job,
 					   x->version, err);
+	case ASK_ADOPT: /* as it is now */
 	case ASK_SERVICE:
 		return k8s_service_decode(b->data, b->len, q->name, r->world.job.uid, &x->service,
 					  err);
@@ -181,7 +182,6 @@ static int decode(const struct run *r, struct answer *x, const struct k8s_reques
 	case ASK_QUEUES:
 		return rabbitmq_page_decode(b->data, b->len, cfg->rabbitmq_queue_prefix, x->page,
 					    err);
-	case ASK_ADOPT:
 	case ASK_WATCH:
 	case ASK_DELETE_JOB:
 	case ASK_DELETE_POD:

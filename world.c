@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#define TICK_MAX_MS INT64_C(90000) /* the loop turns more often than that */
 #define WATCH_SHORT_MS                                                                             \
 	INT64_C(10000) /* one that ended before this is resumed slowly: no hot loop */
 
@@ -78,7 +79,7 @@ enum hold job_hold(const struct world *w, int64_t now, int64_t *ret_until_ms)
 	return h;
 }
 
-bool job_is_held(const struct world *w, int64_t now)
+bool job_is_on_hold(const struct world *w, int64_t now)
 {
 	enum hold h = job_hold(w, now, NULL);
 
@@ -103,7 +104,7 @@ bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)
 {
 	const struct idle *i = &w->idle;
 
-	return job_is_live(w) && !w->job.suspended && !job_is_held(w, now) &&
+	return job_is_live(w) && !w->job.suspended && !job_is_on_hold(w, now) &&
 	       i->reading == READING_IDLE && i->metrics.pods >= w->job.active &&
 	       idle_count_triggers(&i->count, cfg->max_idle_count, cfg->min_distinct_samples);
 }
@@ -431,7 +432,8 @@ static void fold_pod_metrics(struct world *w, const struct config *cfg, struct a
 	const struct k8s_pod *pod = pod_to_gather(w);
 	int64_t               sent_ms = w->asked[ASK_PODS].told_ms;
 
-	w->asked[ASK_POD_METRICS].due_ms = w->asked[ASK_POD_METRICS].patience_ms;
+	if (r->is.what != K8S_REFUSED) /* the grid is pace enough */
+		w->asked[ASK_POD_METRICS].due_ms = w->asked[ASK_POD_METRICS].patience_ms;
 	if (r->is.what != K8S_OK || !pod || pod_metrics_join(&i->gathered, &r->metrics) < 0) {
 		no_reading(w, cfg, r);
 		return;
@@ -506,12 +508,12 @@ static void fold_delete_job(struct world *w, const struct answer *r, bool open, 
 		break;
 	case K8S_CONFLICT:
 		w->acting = open ? w->acting : TRIGGER_NONE;
-		w->news = w->seq;
+		w->doubt = w->news = w->seq;
 		break;
 	case K8S_EXPIRED:
 	case K8S_UNAUTHORIZED:
 	case K8S_UNREACHABLE:
-	case K8S_TROUBLE: w->news = w->seq; break; /* reading tells what became of it */
+	case K8S_TROUBLE: w->doubt = w->news = w->seq; break;
 	}
 }
 
@@ -568,8 +570,8 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 
 static void fold_adopt(struct world *w, const struct answer *r)
 {
-	if (r->is.what == K8S_OK)
-		set_uid(w->service.adopted, w->service.uid);
+	if (r->is.what == K8S_OK && r->service.owned)
+		set_uid(w->service.adopted, r->service.uid);
 	else
 		w->service.known = UNKNOWN; /* it may have been created anew: 422 */
 }
@@ -701,25 +703,43 @@ void world_signal(struct world *w, int64_t now)
 	w->signal_seq = ++w->seq;
 }
 
+/* The process was frozen, or the machine slept. */
+static void forgive(struct world *w, int64_t now)
+{
+	int64_t lost = w->tick_ms ? now - w->tick_ms - TICK_MAX_MS : 0;
+
+	w->tick_ms = now;
+	if (lost <= 0 || !w->over.trigger)
+		return;
+	w->over.ms += lost;
+	w->ripe_ms += lost;
+	w->gone_ms += w->gone_ms ? lost : 0;
+	w->deleting_ms += w->deleting_ms ? lost : 0;
+	w->queues.since_ms += w->queues.since_ms ? lost : 0;
+}
+
 void world_tick(struct world *w, const struct config *cfg, int64_t now)
 {
+	forgive(w, now);
 	bool live = job_is_live(w);
 
 	bool ripe = (w->job.finished && now >= job_kept_until_ms(w, cfg)) || w->deleting_ms;
 	if (!w->over.trigger || !ripe)
 		w->ripe = 0;
-	else if (!w->ripe)
+	else if (!w->ripe) {
 		w->ripe = ++w->seq;
+		w->ripe_ms = now;
+	}
 	if (live && w->job.suspended)
 		w->pending_since_ms = now; /* a suspended Job is not waiting for a node */
-	if (live && (w->job.suspended || job_is_held(w, now))) {
+	if (live && (w->job.suspended || job_is_on_hold(w, now))) {
 		clear_count(w);
 		unknown(w, w->job.suspended ? "the job is suspended" : "held");
 	} else if (live && !w->job.selector[0]) {
 		unknown(w, "the job has no selector by labels that can be used");
 	}
-	bool due =
-		idle_is_due(w, cfg, now) || (pending_due_ms(w, cfg) <= now && !job_is_held(w, now));
+	bool due = idle_is_due(w, cfg, now) ||
+		   (pending_due_ms(w, cfg) <= now && !job_is_on_hold(w, now));
 	if (!due)
 		w->idle.look = 0;
 	else if (!w->idle.look)

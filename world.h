@@ -108,6 +108,7 @@ struct over {
 struct world {
 	uint64_t seq;
 	int64_t  started_ms;
+	int64_t  tick_ms; /* the last world_tick() */
 	int64_t  skew_ms; /* the API server's Unix time less now_ms(), by its last Date header */
 	bool     skewed;  /* ... of which there has been one */
 
@@ -120,14 +121,16 @@ struct world {
 	bool           accepted; /* our DELETE was accepted, and no read has shown it undone */
 	uint64_t       news;     /* seq of an event that calls for a read */
 	uint64_t       finish;   /* seq of one that says that our Job has ended */
-	int64_t        deleting_ms;      /* since when it is known to be deleted; 0 = it is not */
-	int64_t        gone_ms;          /* since when it is known to be gone; 0 = it is not */
-	uint64_t       gone;             /* seq of that */
-	int64_t        pending_since_ms; /* it waits for its first pod since */
-	bool           ever_ran;         /* a pod of it was ready, or has run */
-	enum trigger   acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
-	struct over    over;
-	uint64_t       ripe; /* seq: an ended Job is to go, or on its way; 0 = it is not */
+	uint64_t     doubt; /* seq: what became of a DELETE of it, only a read behind this tells */
+	int64_t      deleting_ms;      /* since when it is known to be deleted; 0 = it is not */
+	int64_t      gone_ms;          /* since when it is known to be gone; 0 = it is not */
+	uint64_t     gone;             /* seq of that */
+	int64_t      pending_since_ms; /* it waits for its first pod since */
+	bool         ever_ran;         /* a pod of it was ready, or has run */
+	enum trigger acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
+	struct over  over;
+	uint64_t     ripe; /* seq: an ended Job is to go, or on its way; 0 = it is not */
+	int64_t      ripe_ms;
 
 	/* the watch of it */
 	bool    watching;                  /* it is open */
@@ -203,7 +206,7 @@ enum hold {
 
 /* @ret_until_ms: now_ms() at which HOLD_ON ends, NEVER if it does not; may be NULL. */
 enum hold job_hold(const struct world *w, int64_t now, int64_t *ret_until_ms);
-bool      job_is_held(const struct world *w, int64_t now);
+bool      job_is_on_hold(const struct world *w, int64_t now);
 
 /* How long a finished Job is kept: until this time; 0 without a grace. */
 int64_t job_kept_until_ms(const struct world *w, const struct config *cfg);
@@ -264,7 +267,11 @@ void world_watch_ended(struct world *w, const struct answer *r, int64_t now);
 
 void world_signal(struct world *w, int64_t now);
 
-/* What time alone changes: a hold that begins or ends, a count that grows old. Before each plan. */
+/*
+ * What time alone changes: a hold that begins or ends, a Job whose grace is over, a look that is
+ * due. Before each plan, and at least once a minute; what is missed is no time that anything was
+ * tried.
+ */
 void world_tick(struct world *w, const struct config *cfg, int64_t now);
 
 #endif

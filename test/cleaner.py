@@ -22,6 +22,11 @@ def static_binary():
     return str(path) if path.exists() and path.stat().st_mtime >= sources else None
 
 
+def unshare(*spaces):
+    """A prefix: what follows it runs in name spaces of its own, and there is root."""
+    return ("unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *spaces)
+
+
 def libfaketime():
     """Debian's libfaketime: it makes the program's clocks and time-outs run faster."""
     for triplet in ("x86_64-linux-gnu", "aarch64-linux-gnu"):
@@ -34,7 +39,7 @@ def libfaketime():
 class Cleaner:
     """One process of cleanup-grpc, logging JSON; `lines` holds what it has logged so far."""
 
-    def __init__(self, env, *args, speed=None, prefix=(), text=False):
+    def __init__(self, env, *args, speed=None, prefix=(), text=False, program=BINARY):
         environ = {"LOG_FORMAT": "text" if text else "json", "LOG_LEVEL": "debug"}
         environ.update({k: str(v) for k, v in env.items() if v is not None})
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
@@ -45,7 +50,7 @@ class Cleaner:
             environ["FAKETIME"] = f"+0 x{speed}"
             environ["ASAN_OPTIONS"] = environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.started = time.monotonic()
-        self.process = subprocess.Popen([*prefix, BINARY, *args], env=environ,
+        self.process = subprocess.Popen([*prefix, program, *args], env=environ,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.raw = []
         self.lines = []

@@ -73,7 +73,7 @@ static inline const char *job_fact(const struct stage *s, const char *key)
 	if (strcmp(key, "hold") == 0)
 		return hold_words[job_hold(w, s->now, NULL)];
 	if (strcmp(key, "held") == 0)
-		return job_is_held(w, s->now) ? "yes" : "no";
+		return job_is_on_hold(w, s->now) ? "yes" : "no";
 	if (strcmp(key, "held-until") == 0)
 		return job_hold(w, s->now, &until) == HOLD_ON ? at_text(until) : "-";
 	if (strcmp(key, "kept") == 0)

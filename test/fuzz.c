@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "../config.h"
+#include "../identity.h"
 #include "../k8s_client.h"
 #include "../k8s_objects.h"
 #include "../metrics.h"
 #include "../rabbitmq.h"
 #include "../world.h"
+#include "jwt.h"
 
 #ifndef TARGET
 #define TARGET fuzz_job /* for the analysers */
@@ -142,6 +144,28 @@ static inline void fuzz_queues(const char *p, size_t n)
 		assert(strncmp(page.names[i], "grpc-job-1-1-", 13) == 0);
 }
 
+static void check_pod(const char *token, size_t n)
+{
+	char pod[IDENTITY_POD_SIZE], id[IDENTITY_POD_SIZE], made[2 * IDENTITY_POD_SIZE];
+
+	if (!identity_pod_of_token(token, n, pod) || !identity_job_id(pod, id))
+		return;
+	assert(is_rfc1123_name(id, 44));
+	(void)snprintf(made, sizeof(made), "cleanup-job-%s-%s", id, pod + strlen(pod) - 5);
+	assert(strcmp(made, pod) == 0);
+}
+
+/* As a token, and as the claims of one: few inputs would be base64 by chance. */
+static inline void fuzz_token(const char *p, size_t n)
+{
+	struct buf token = { .max = 64 << 10 };
+
+	check_pod(p, n);
+	jwt(p, n, &token);
+	check_pod(token.data, token.len);
+	buf_fini(&token);
+}
+
 static const char *env_text; /* NAME=value lines */
 
 static const char *fuzz_getenv(const char *name)
@@ -159,10 +183,10 @@ static const char *fuzz_getenv(const char *name)
 	return NULL;
 }
 
-static void on_complaint(void *arg, const char *complaint)
+static void on_complaint(void *arg, enum log_level level, const char *complaint)
 {
 	assert(strncmp(complaint, "RABBITMQ_PASSWORD=", 18) != 0 || !strstr(complaint, "geheim"));
-	++*(unsigned *)arg;
+	*(unsigned *)arg += level == LOG_ERROR;
 }
 
 static inline void fuzz_env(const char *p, size_t n)

@@ -4,7 +4,7 @@ import pathlib
 import sys
 
 RECORDINGS = pathlib.Path(__file__).resolve().parent / "recordings"
-TARGETS = ("env", "job", "metrics", "quantity", "queues", "status", "watch")
+TARGETS = ("env", "job", "metrics", "quantity", "queues", "status", "token", "watch")
 ENVIRONMENT = b"JOB_ID=1\nNAMESPACE=n\nKUBERNETES_SERVICE_HOST=10.0.0.1\n" \
               b"KUBERNETES_SERVICE_PORT=443\n"
 SEEDS = {
@@ -13,6 +13,8 @@ SEEDS = {
     "queues": [b'{"filtered_count":1,"item_count":1,"items":[{"name":"grpc-job-1-1-a"}],"page":1,'
                b'"page_count":1,"page_size":100,"total_count":6}',
                b'{"error":"bad_request","reason":"cannot obtain exclusive access"}'],
+    "token": [b'{"kubernetes.io":{"namespace":"n","pod":{"name":"cleanup-job-1-1-x7k2p","uid":"u"}}}',
+              b'{"kubernetes.io/serviceaccount/namespace":"n"}', b"a.e30.c"],
     "env": [ENVIRONMENT,
             ENVIRONMENT + b"RABBITMQ_URL=https://h:1\nRABBITMQ_USER=u\nRABBITMQ_PASSWORD=geheim\n"
                           b"RABBITMQ_CA_FILE=/x\n",

@@ -102,7 +102,11 @@ is() { # is WANT COMMAND...
 	[ "$got" = "$want" ] || { echo "        want '$want', got '$got'" && false; }
 }
 
-files() { (cd "$root" && find . -mindepth 1 ! -type d | sort | tr '\n' ' '); }
+links() { (cd "$root" && find . -type l -printf '%p->%l\n' | sort | tr '\n' ' '); }
+
+size() { find "$root" -type f -exec cat {} + | wc -c; }
+
+files() { (cd "$root" && find . -mindepth 1 -type f | sort | tr '\n' ' '); }
 
 chroot=$(command -v chroot)
 run() { env -i "$chroot" --userspec=65532:65532 "$root" /cleanup-grpc "$@"; }
@@ -115,6 +119,16 @@ refuses_empty_environment() {
 	done
 	[ "$status" = 2 ] || { echo "        exit status $status, want 2" && return 1; }
 }
+
+# What a probe, a preStop hook or kubectl exec gets: not pid 1, and no kubectl in the script.
+no_shell() {
+	local status=0 out
+	out=$(env -i "$chroot" --userspec=65532:65532 "$root" "$@" 2>&1) || status=$?
+	[ "$status" = 127 ] && [ "$out" = "there is no shell in this image" ] ||
+		{ echo "        exit status $status: $out" && return 1; }
+}
+
+scenario() { unshare --net /usr/bin/python3 test/image_scenario.py "$root" "$1"; }
 
 checks() {
 	check "configuration: the user is 65532:65532" is 65532:65532 field '{{.OCIv1.Config.User}}'
@@ -130,11 +144,18 @@ checks() {
 	check "the list is SPDX 2.3, of this binary, with the versions that are in it" \
 		/usr/bin/python3 static/spdx_check.py "$root/sbom.spdx.json" "$root/cleanup-grpc"
 	check "the binary is hardened and small" static/check.sh "$root/cleanup-grpc" "$max"
-	check "the image is small" [ "$(cat "$root"/* | wc -c)" -le "$max" ]
+	check "the image is small" [ "$(size)" -le "$max" ]
+	check "the names of a shell are links to it, and there are no others" \
+		is "./bin/bash->../cleanup-grpc ./bin/sh->../cleanup-grpc ./usr/bin/env->../../cleanup-grpc " links
 	check "--version, as uid 65532 in an empty root" is "cleanup-grpc $version" run --version
 	check "an empty environment: exit status 2, all that is missing is named" refuses_empty_environment
-	check "as uid 65532 in an empty root: tears a job down over TLS; the API server by address, by name" \
-		unshare --net /usr/bin/python3 test/image_scenario.py "$root"
+	check "as uid 65532 in an empty root: tears a job down over TLS" scenario address
+	check "the API server by its name, by one with a dot at its end" scenario name
+	check "as pid 1, with 1.1's script left in command or args: one warning, and the job is torn down" \
+		scenario command
+	check "/bin/sh of a probe: there is none, exit status 127" no_shell /bin/sh -c 'test -f /tmp/ready'
+	check "bash of kubectl exec: there is none, exit status 127" no_shell bash
+	check "/usr/bin/env as well" no_shell /usr/bin/env
 }
 
 mkdir -p "$dir"

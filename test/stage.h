@@ -2,7 +2,8 @@
  * stage.h - worlds for the unit tests, told in words: each word is one thing that happens, folded
  * in by the functions that the program has for it, followed by world_tick(), as run() does.
  *
- *   +10 / @10           ten seconds later / at ten seconds from the start
+ *   +10                 ten seconds later
+ *   asleep:s=3600       so much later, and the loop has not turned meanwhile
  *   job:complete        a request was sent and answered: NAME[:MOD,MOD...]
  *   >job ... <job:...   it was sent; later it is answered
  *   seen:deleted        an event of the watch about the Job; `bookmark:version=9`, `error`
@@ -249,9 +250,9 @@ static inline void stage_body(const struct stage *s, const char *mods, struct an
 		r->found = !mod(mods, "empty");
 		(void)copy_str(r->version, sizeof(r->version), "100");
 	}
-	if (r->ask == ASK_SERVICE) {
+	if (r->ask == ASK_SERVICE || r->ask == ASK_ADOPT) {
 		mod_str(mods, "uid", "S", r->service.uid, sizeof(r->service.uid));
-		r->service.owned = mod(mods, "owned");
+		r->service.owned = mod(mods, "owned") || (r->ask == ASK_ADOPT && !mod(mods, "stripped"));
 		r->service.deleting = mod(mods, "deleting");
 	}
 	if (r->ask == ASK_METRICS || r->ask == ASK_POD_METRICS)
@@ -378,17 +379,28 @@ static inline void stage_ask_word(struct stage *s, const char *name, const char 
 	fail_msg("no such word: %s", name);
 }
 
+/* The loop turns once a minute at least. */
+static inline void stage_wait(struct stage *s, int64_t ms)
+{
+	int64_t until = s->now + ms;
+
+	while (s->now < until) {
+		s->now = min_ms(s->now + 30000, until);
+		world_tick(&s->w, &s->cfg, s->now);
+	}
+}
+
 static inline void stage_word(struct stage *s, char *word)
 {
-	char  how = strchr("<>+@", *word) ? *word++ : ' ';
+	char  how = strchr("<>+", *word) ? *word++ : ' ';
 	char *mods = word + strcspn(word, ":");
 
 	if (*mods)
 		*mods++ = '\0';
 	if (how == '+')
-		s->now += (int64_t)(strtod(word, NULL) * 1000 + 0.5);
-	else if (how == '@')
-		s->now = START + (int64_t)(strtod(word, NULL) * 1000 + 0.5);
+		stage_wait(s, (int64_t)(strtod(word, NULL) * 1000 + 0.5));
+	else if (strcmp(word, "asleep") == 0)
+		s->now += mod_ms(mods, "s", 0);
 	else if (strcmp(word, "cfg") == 0)
 		stage_config(&s->cfg, mods);
 	else if (strcmp(word, "seen") == 0)

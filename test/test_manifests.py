@@ -514,7 +514,7 @@ def rendered_environment(**kw):
 
 def complaints(binary, env):
     """Runs @binary with a configuration it must refuse; -> the variables that it names, in order"""
-    done = subprocess.run([binary], env={**env, "LOG_LEVEL": "bogus", "JOB_ID": "12-70788",
+    done = subprocess.run([binary], env={**env, "DRY_RUN": "bogus", "JOB_ID": "12-70788",
                                          "NAMESPACE": "default"},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
     assert done.returncode == 2, done.stderr
@@ -525,14 +525,14 @@ def complaints(binary, env):
 def test_binary_accepts_the_rendered_environment(binary, broker):
     template = template_with_broker() if broker else None
     # the one complaint that is asked for proves that all the rest was looked at and accepted
-    assert complaints(binary, rendered_environment(template=template)) == ["LOG_LEVEL"]
+    assert complaints(binary, rendered_environment(template=template)) == ["DRY_RUN"]
 
 
 @pytest.mark.parametrize("name", [
     "CPU_USAGE_THRESHOLD", "MAX_CPU_USAGE_COUNT", "ENABLE_CPU_USAGE_CHECK"])
 def test_binary_reads_each_variable_of_the_template(binary, name):
     env = {**rendered_environment(), name: "not-a-value"}
-    assert sorted(complaints(binary, env)) == sorted([name, "LOG_LEVEL"])
+    assert sorted(complaints(binary, env)) == sorted([name, "DRY_RUN"])
 
 
 def test_binary_knows_each_variable_of_the_template(binary):

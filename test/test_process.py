@@ -40,7 +40,7 @@ def test_the_readme_has_the_table_of_the_binary():
 def test_every_bad_value_is_named_in_one_run_and_no_request_is_made(world):
     world.pair()
     bad = {"CPU_USAGE_THRESHOLD": "four", "MAX_CPU_USAGE_COUNT": "0", "TARGET_JOB": "../x",
-           "CHECK_INTERVAL_SECONDS": "0.01", "LOG_LEVEL": "loud"}
+           "CHECK_INTERVAL_SECONDS": "0.01", "DRY_RUN": "perhaps"}
     cleaner = world.run(**bad)
     assert cleaner.wait() == 2
     for name, value in bad.items():

@@ -9,7 +9,7 @@
 One event loop in a thread of its own serves any number of connections; every method below may
 be called from any thread, and (but for the waits) from hooks. See FakeKube for arguments.
 
-Where it is    url port env() service_account_dir token admin_token user
+Where it is    url port env() service_account_dir token admin_token user | prefix (of its paths)
 Objects        create_job complete_job fail_job finish_job suspend_job resume_job delete_job
                recreate_job annotate set_status start_job | create_service recreate_service |
                create_pod set_pod | job service pods jobs services events (copies) | edit update
@@ -18,7 +18,7 @@ CPU            set_cpu(job, "2m" | {container: quantity} | None); kube.metrics: 
                resolution timestamp freeze() advance() items drop_pods (see metrics.py)
 Controllers    controllers kubelet ttl_controller (switches), pod_grace gc_delay ttl_scale
 Clock          now() clock_offset freeze_clock unfreeze_clock
-Rights         allow deny set_rules add_user | rotate_token revoke_token rotate_ca
+Rights         allow deny set_rules add_user | bind_token rotate_token revoke_token rotate_ca
                use_certificate write_service_account | kube.pki
 Requests       requests find_requests wait_request wait_for stats clear_requests
 Faults         fault faulty clear_faults with the actions of fakekube.faults | before after |

@@ -31,6 +31,7 @@ class FakeKube:
     def __init__(self, version="1.34", namespace="panda", *, dir=None, host="127.0.0.1",
                  tls=True, pki=None, certificate=None, ca=None, user="cleanup-sa", rules=None):
         self.version, self.namespace = version, namespace
+        self.prefix = ""        # of every path: whoever leaves it out gets a 404
         self.pki = pki or (default_pki() if tls else None)
         self._own_dir = None if dir else tempfile.mkdtemp(prefix="fakekube-")
         self.dir = pathlib.Path(dir or self._own_dir)
@@ -266,6 +267,17 @@ class FakeKube:
             self.write_service_account()
         if not keep_old:
             self.call(self.rbac.revoke, old)
+        return self.token
+
+    def bind_token(self, pod):
+        """A token as a kubelet gets it for this pod, in the file; None: one of the old, unbound kind."""
+        bound = {"namespace": self.namespace, "pod": {"name": pod, "uid": str(uuid.uuid4())},
+                 "serviceaccount": {"name": self.user.rpartition(":")[2], "uid": str(uuid.uuid4())}}
+        claims = ({"kubernetes.io": bound} if pod else
+                  {"kubernetes.io/serviceaccount/namespace": self.namespace})
+        claims |= {"iss": "https://kubernetes.default.svc", "sub": self.user}
+        self.token = self.call(self.rbac.new_token, self.user, claims)
+        self.write_service_account()
         return self.token
 
     def revoke_token(self):

@@ -1,4 +1,6 @@
 """Who is asking, and what they may do. Rules are (group, resource, verb[, names])."""
+import base64
+import json
 import secrets
 
 ANONYMOUS = "system:anonymous"
@@ -26,10 +28,11 @@ class Rbac:
         self.rules = {}         # user -> {(group, resource, verb): set of names, or None for all}
         self.role_names = {}    # user -> the role that a review names
 
-    def new_token(self, user):
-        """As long as a real projected token, so that buffers are tried."""
-        token = ".".join((secrets.token_urlsafe(60), secrets.token_urlsafe(600),
-                          secrets.token_urlsafe(256)))
+    def new_token(self, user, claims=None):
+        """As long as a real projected token, so that buffers are tried; with these claims."""
+        payload = (secrets.token_urlsafe(600) if claims is None else
+                   base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("="))
+        token = ".".join((secrets.token_urlsafe(60), payload, secrets.token_urlsafe(256)))
         self.tokens[token] = user
         return token
 

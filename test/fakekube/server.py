@@ -291,6 +291,7 @@ class Server:
             await connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         raw = await self._read_body(reader, headers)
         path, _, query = target.partition("?")
+        path = path.removeprefix(self.kube.prefix) if path.startswith(self.kube.prefix) else "/"
         request = Request(len(self.requests) + 1, self.kube.now(), time.monotonic(),
                           connection.number, method, target, path,
                           urllib.parse.parse_qs(query, keep_blank_values=True), headers, raw)

@@ -5,7 +5,8 @@
 
 #include "api.h"
 
-#define NS "panda"
+#define NS         "panda"
+#define LONG_VALUE "a-value-of-a-label-that-goes-on-and-on-for-63-characters-at-mos"
 
 const char *const verb_words[] = { "get", "list", "watch", "create", "patch", "delete" };
 const char *const resource_words[] = { "jobs",   "services", "pods",
@@ -85,14 +86,15 @@ void answer_forbidden(struct answer *a, const struct request *q, const char *use
 	char what[64], message[900], details[400], name[340] = "";
 
 	plural(what, sizeof(what), q->resource);
-	if (q->name[0])
+	if (q->name[0] && q->verb != VERB_CREATE)
 		(void)snprintf(name, sizeof(name), " \\\"%s\\\"", q->name);
 	(void)snprintf(message, sizeof(message),
 		       "%s%s is forbidden: User \\\"%s\\\" cannot %s resource \\\"%s\\\" in API "
 		       "group \\\"%s\\\" in the namespace \\\"" NS "\\\"",
 		       what, name, user, verb_words[q->verb], resource_words[q->resource],
 		       group_words[q->resource]);
-	details_of(details, sizeof(details), q->resource, q->name, resource_words[q->resource]);
+	details_of(details, sizeof(details), q->resource, q->verb == VERB_CREATE ? "" : q->name,
+		   resource_words[q->resource]);
 	answer_status(a, 403, "Forbidden", message, details);
 }
 
@@ -210,9 +212,12 @@ static void job_spec(struct text *t, const struct job *j)
 {
 	text_printf(t,
 		    "\"spec\":{\"parallelism\":%d,\"completions\":%d,\"backoffLimit\":0,"
-		    "\"selector\":{\"matchLabels\":{\"%scontroller-uid\":\"%s\"}},",
+		    "\"selector\":{\"matchLabels\":{\"%scontroller-uid\":\"%s\"",
 		    j->parallelism, j->parallelism, cluster.v1_34 ? "batch.kubernetes.io/" : "",
 		    j->uid);
+	for (int i = 0; cluster.long_selector && j->whose == OURS && i < 9; i++)
+		text_printf(t, ",\"" LONG_LABEL "%d\":\"%s\"", i, LONG_VALUE);
+	text_add(t, "}},");
 	if (cluster.v1_34)
 		text_add(t, "\"manualSelector\":false,");
 	if (!cluster.lean)
@@ -309,6 +314,36 @@ void job_list_json(struct text *t, const struct job *j)
 	if (j)
 		job_json(t, j, true);
 	text_add(t, "]}\n");
+}
+
+/* ---- The lines of a watch ---- */
+
+void change_json(struct text *t, const struct change *c)
+{
+	text_printf(t, "{\"type\":\"%s\",\"object\":", c->type);
+	job_json(t, &c->job, false);
+	text_add(t, "}\n");
+}
+
+void expired_json(struct text *t, uint64_t rv)
+{
+	text_printf(t,
+		    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\","
+		    "\"metadata\":{},\"status\":\"Failure\",\"message\":\"too old resource "
+		    "version: %llu (%llu)\",\"reason\":\"Expired\",\"code\":410}}\n",
+		    (unsigned long long)rv, (unsigned long long)cluster.rv);
+}
+
+void bookmark_json(struct text *t)
+{
+	text_printf(
+		t,
+		"{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Job\",\"apiVersion\":\"batch/v1\","
+		"\"metadata\":{\"resourceVersion\":\"%llu\"%s},\"spec\":{\"template\":{"
+		"\"metadata\":{%s},"
+		"\"spec\":{\"containers\":null}}},\"status\":{}}}\n",
+		(unsigned long long)cluster.rv, cluster.v1_34 ? "" : ",\"creationTimestamp\":null",
+		cluster.v1_34 ? "" : "\"creationTimestamp\":null");
 }
 
 /* ---- Services ---- */

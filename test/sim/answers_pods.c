@@ -17,6 +17,11 @@ bool label_matches(const char *label, const char *job_uid, const char *job_name)
 		if (!eq || (size_t)(eq - p) > n)
 			return false;
 		size_t key = (size_t)(eq - p);
+		if (key > strlen(LONG_LABEL) && strncmp(p, LONG_LABEL, strlen(LONG_LABEL)) == 0) {
+			p += n;
+			p += *p == ',';
+			continue;
+		}
 		if (key > 20 && strncmp(p, "batch.kubernetes.io/", 20) == 0) {
 			p += 20;
 			key -= 20;
@@ -113,7 +118,7 @@ static void pod_status(struct text *t, const struct pod *p)
 			pod_condition(t, "Initialized", true, p->running_ms, "},");
 		pod_condition(t, "Ready", ready, p->running_ms, "},");
 		pod_condition(t, "ContainersReady", ready, p->running_ms, "},");
-		pod_condition(t, "PodScheduled", true, p->created_ms, "}],");
+		pod_condition(t, "PodScheduled", p->phase == POD_RUNNING, p->created_ms, "}],");
 		text_add(t, "\"hostIP\":\"127.0.0.1\",\"podIP\":\"127.0.0.1\",\"podIPs\":[{\"ip\":"
 			    "\"127.0.0.1\"}],\"startTime\":");
 		time_add(t, p->running_ms);
@@ -175,9 +180,10 @@ void review_json(struct text *t, const struct request *q, bool allowed)
 		    "{\"kind\":\"SelfSubjectAccessReview\",\"apiVersion\":"
 		    "\"authorization.k8s.io/v1\",\"metadata\":{%s},\"spec\":"
 		    "{\"resourceAttributes\":{\"namespace\":\"" NS
-		    "\",\"verb\":\"%s\",\"group\":\"%s\",\"resource\":\"%s\"}},\"status\":",
+		    "\",\"verb\":\"%s\",\"group\":\"%s\",\"resource\":\"%s\",\"name\":\"%s\"}},"
+		    "\"status\":",
 		    cluster.v1_34 ? "" : "\"creationTimestamp\":null", q->review_verb,
-		    q->review_group, q->review_resource);
+		    q->review_group, q->review_resource, q->review_name);
 	text_add(t, allowed ? "{\"allowed\":true,\"reason\":\"RBAC: allowed by RoleBinding "
 			      "\\\"cleanup/panda\\\" of Role \\\"cleanup\\\" to ServiceAccount "
 			      "\\\"cleanup-sa/panda\\\"\"}}\n"

@@ -11,6 +11,7 @@
 #include "settings.h"
 
 unsigned rights[RESOURCES];
+char     api_token[80];
 
 void api_reset(void)
 {
@@ -48,7 +49,7 @@ static void read_query(const char *p, struct request *q)
 	while (*p) {
 		size_t      n = strcspn(p, "&"), key = strcspn(p, "=");
 		const char *value = p + key + 1;
-		char        text[600] = "";
+		char        text[1200] = "";
 
 		if (key < n)
 			unescape(text, sizeof(text), value, n - key - 1);
@@ -157,6 +158,7 @@ static bool read_body(const char *body, struct request *q)
 		copy(q->review_verb, sizeof(q->review_verb), review, "verb");
 		copy(q->review_group, sizeof(q->review_group), review, "group");
 		copy(q->review_resource, sizeof(q->review_resource), review, "resource");
+		copy(q->review_name, sizeof(q->review_name), review, "name");
 	}
 	return true;
 }
@@ -363,6 +365,10 @@ void api_answer(const struct request *q, struct answer *a)
 	a->tale.oldest_ms = a->tale.window_ms = 0;
 	if (q->resource == RES_QUEUES) {
 		broker_answer(q, a);
+		return;
+	}
+	if (!q->token_fits) {
+		answer_status(a, 401, "Unauthorized", "Unauthorized", "");
 		return;
 	}
 	if (!may(q->verb, q->resource)) {

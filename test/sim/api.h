@@ -22,19 +22,20 @@ enum resource {
 struct request {
 	enum verb     verb;
 	enum resource resource;
-	char          name[300];  /* decoded; "" = none */
-	char          label[600]; /* labelSelector, decoded */
-	uint64_t      rv;         /* of a watch */
+	char          name[300];   /* decoded; "" = none */
+	char          label[1200]; /* labelSelector, decoded */
+	uint64_t      rv;          /* of a watch */
 	int           timeout_s;
 	int           page, page_size; /* of the broker's */
-	char          prefix[300];     /* of the broker's filter */
+	bool          token_fits;
+	char          prefix[300]; /* of the broker's filter */
 	/* of a body */
 	char uid[UID_BYTES], version[24], policy[16];
 	int  grace_s; /* -1 = none */
 	bool blocks_owner, keeps_owners;
 	char owner_uid[UID_BYTES], owner_name[NAME_BYTES];
 	char event_reason[40];
-	char review_verb[12], review_group[32], review_resource[32];
+	char review_verb[12], review_group[32], review_resource[32], review_name[NAME_BYTES];
 };
 
 /* What an answer tells, for the promises: the simulator knows it without reading JSON. */
@@ -48,8 +49,9 @@ struct tale {
 	/* TOLD_METRICS */
 	enum { READ_UNKNOWN, READ_IDLE, READ_ACTIVE } reading;
 	int64_t  oldest_ms, window_ms, sum;
-	uint64_t pods;  /* a hash of the set of pods */
-	int      named; /* containers, for the last look */
+	int      items, active; /* in the answer; that the Job has */
+	uint64_t pods;          /* a hash of the set of pods */
+	int      named;         /* containers, for the last look */
 	struct {
 		char        pod_uid[UID_BYTES];
 		const char *container;
@@ -69,10 +71,15 @@ struct answer {
 
 extern const char *const verb_words[], *const resource_words[], *const group_words[];
 
+#define LONG_LABEL "example.com/long-" /* keys of labels that all pods of our Job have */
+
 /* Rights of the service account: a bit for each verb. */
 extern unsigned rights[RESOURCES];
 #define RIGHT(verb) (1u << (verb))
 bool may(enum verb v, enum resource r);
+
+/* The token that it knows our account by; any other is answered with 401. */
+extern char api_token[80];
 
 void api_reset(void);
 
@@ -98,7 +105,10 @@ void answer_not_found(struct answer *a, enum resource r, const char *name);
 void answer_forbidden(struct answer *a, const struct request *q, const char *user);
 void answer_conflict(struct answer *a, enum resource r, const char *name, const char *why);
 void job_json(struct text *t, const struct job *j, bool in_list);
-void job_list_json(struct text *t, const struct job *j); /* NULL: empty */
+void job_list_json(struct text *t, const struct job *j);  /* NULL: empty */
+void change_json(struct text *t, const struct change *c); /* of a watch, as the next two */
+void expired_json(struct text *t, uint64_t rv);
+void bookmark_json(struct text *t);
 void service_json(struct text *t, const struct service *s);
 void pod_json(struct text *t, const struct pod *p, bool in_list);
 void pods_json(struct text *t, const char *label);

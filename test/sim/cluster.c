@@ -5,6 +5,7 @@
 #include "broker.h"
 #include "cluster.h"
 #include "promises.h"
+#include "settings.h"
 #include "watch.h"
 
 #define POD_GRACE_S 30
@@ -72,6 +73,11 @@ struct job *our_job(void)
 bool job_lives(const struct job *j)
 {
 	return j && j->there && j->end == END_NONE && j->deleted_ms < 0;
+}
+
+bool job_is_held(const struct job *j)
+{
+	return sim_ms() < j->hold_until_ms;
 }
 
 bool pod_counts(const struct pod *p)
@@ -186,6 +192,7 @@ struct pod *pod_create(struct job *j)
 		p->c[0].name = "grpc-server";
 		p->c[0].cpu = j->cpu;
 		p->c[1].name = "helper";
+		p->c[1].cpu = settings.target_container ? 50000000 : 0; /* a sidecar that works */
 		new_uid(p->uid);
 		trace("cluster", "pod %s is made", p->name);
 		pod_changed(p);

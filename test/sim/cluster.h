@@ -29,6 +29,7 @@ struct job {
 	enum job_end end, wanted; /* what it is; what it will be when its pods have ended */
 	bool         suspend, resumed;
 	char         hold[48];
+	int64_t      hold_until_ms; /* 0 = not held, NEVER = until that changes */
 	unsigned     finalizers;
 	int          ttl_s; /* -1 = none */
 	int          parallelism, active, ready, terminating;
@@ -113,8 +114,9 @@ struct sample {
 
 struct cluster {
 	/* what kind of cluster it is */
-	bool    v1_34; /* else it answers as 1.26 does */
-	bool    lean;  /* it leaves out fields that nobody reads, which is faster */
+	bool    v1_34;         /* else it answers as 1.26 does */
+	bool    lean;          /* it leaves out fields that nobody reads, which is faster */
+	bool    long_selector; /* our Job\'s selector is longer than half a kilobyte */
 	int64_t resolution_ms;
 	char    id[48];               /* JOB_ID */
 	char    job_name[NAME_BYTES]; /* ours; and so on */
@@ -142,9 +144,10 @@ struct job     *job_of(const char *name); /* NULL: absent */
 struct job     *job_by_uid(const char *uid);
 struct service *service_of(const char *name);
 struct pod     *pod_of(const char *name);
-struct job     *our_job(void);                   /* by its uid; NULL: gone */
-const char     *our_uid(void);                   /* "" before it was made */
-bool            job_lives(const struct job *j);  /* there, not finished, not being deleted */
+struct job     *our_job(void);                  /* by its uid; NULL: gone */
+const char     *our_uid(void);                  /* "" before it was made */
+bool            job_lives(const struct job *j); /* there, not finished, not being deleted */
+bool            job_is_held(const struct job *j);
 bool            pod_counts(const struct pod *p); /* neither ended nor terminating */
 bool            pod_runs(const struct pod *p);
 int             pods_of(const char *job_uid);      /* not terminating, not ended */

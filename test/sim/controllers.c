@@ -10,8 +10,8 @@
 
 static bool woken;
 
-static void    look(int arg);
-static int64_t next_look_ms; /* a timer is set for it; NEVER = none */
+static void    look(int arg); /* 0: something changed; 1: something is due by itself */
+static int64_t next_look_ms;  /* a timer is set for it; NEVER = none */
 
 /* One timer, for the earliest time at which something is due by itself. */
 static void look_at(int64_t ms)
@@ -135,6 +135,7 @@ static void job_pods(struct job *j)
 
 	count_pods(j, &active, &ready, &terminating, &ended);
 	if (j->suspend) {
+		j->started_ms = -1;
 		for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
 			if (pod_counts(p) && strcmp(p->job_uid, j->uid) == 0)
 				pod_delete(p, -1, BY_CLUSTER);
@@ -233,9 +234,9 @@ static void collect_service(struct service *s)
 		s->owner_count = left;
 }
 
-static void look(int timer)
+static void look(int arg)
 {
-	if (!timer)
+	if (!arg)
 		woken = false;
 	else
 		next_look_ms = NEVER;

@@ -46,6 +46,8 @@ static void draw_settings(void)
 		s->interval_ms = intervals[in(0, 4)];
 	if (odds(100))
 		s->max_count = (int)in(1, 8);
+	else if (s->interval_ms == 1000 && odds(300))
+		s->max_count = 60;
 	if (s->min_distinct > s->max_count)
 		s->min_distinct = s->max_count;
 	if (odds(50))
@@ -56,6 +58,11 @@ static void draw_settings(void)
 		s->completed_grace_ms = s->failed_grace_ms = SEC(in(5, 200));
 	if (odds(80))
 		s->missing_ms = SEC(in(1, 30));
+	if (odds(60))
+		s->teardown_ms = SEC(in(5, 120));
+	if (odds(80))
+		s->min_distinct = (int)in(1, s->max_count);
+	s->dry_run = odds(15);
 	s->adopt = !odds(150);
 	s->broker = odds(400);
 	s->target_container = odds(40);
@@ -70,6 +77,7 @@ static void draw_cluster(void)
 	story.resolution_ms = resolutions[in(0, 4)];
 	story.parallelism = odds(150) ? 2 : 1;
 	story.ttl_s = odds(800) ? 120 : odds(500) ? (int)in(0, 60) : -1;
+	story.long_selector = odds(10);
 	story.latency_ms = odds(100) ? (int)in(100, 3000) : (int)in(2, 40);
 	if (odds(300))
 		(void)snprintf(story.id, sizeof(story.id), "12");
@@ -125,9 +133,11 @@ static void idles(void)
 	}
 	if (odds(250)) {
 		t = in(SEC(2), SEC(60));
-		story_add(t, odds(700) ? HAPPEN_HOLD : HAPPEN_HOLD_UNTIL,
-			  odds(100) ? 1 : in(SEC(5), SEC(60)) * 0 + 0, 0);
-		story_add(t + in(SEC(1), SEC(50)), HAPPEN_UNHOLD, 0, 0);
+		bool for_good = odds(700);
+		story_add(t, for_good ? HAPPEN_HOLD : HAPPEN_HOLD_UNTIL,
+			  for_good ? odds(100) : in(SEC(5), SEC(60)), 0);
+		if (for_good || odds(300))
+			story_add(t + in(SEC(1), SEC(50)), HAPPEN_UNHOLD, 0, 0);
 	}
 	if (odds(150)) {
 		t = in(SEC(2), SEC(60));
@@ -295,6 +305,14 @@ static void trouble_of_the_process(void)
 		story_add(story.h[story.count - 1].at_ms + in(100, 9000), HAPPEN_TERM, 2, 0);
 }
 
+static void quirk(void)
+{
+	int64_t which = in(0, 7);
+	bool    lasts = (which == 0 || which == 3) && odds(200); /* one can live with these */
+
+	story_add(when(), HAPPEN_QUIRK, which, lasts ? FOR_EVER : how_long());
+}
+
 static void adversity(void)
 {
 	switch (in(0, 7)) {
@@ -303,7 +321,7 @@ static void adversity(void)
 	case 2:
 	case 3: trouble_of_servers(); break;
 	case 4: trouble_of_watches(); break;
-	case 5: story_add(when(), HAPPEN_QUIRK, in(0, 6), how_long()); break;
+	case 5: quirk(); break;
 	case 6:
 		if (story.settings.broker && odds(500)) {
 			story_add(in(SEC(3), SEC(30)), HAPPEN_QUEUE_STUBBORN, odds(500) ? 500 : 400,
@@ -318,14 +336,12 @@ static void adversity(void)
 	}
 }
 
-static int64_t last_of_all(void)
+static bool has_all_rights(void)
 {
-	int64_t last = SEC(5);
-
-	for (int i = 0; i < story.count; i++)
-		if (story.h[i].for_ms != FOR_EVER && story.h[i].at_ms + story.h[i].for_ms > last)
-			last = story.h[i].at_ms + story.h[i].for_ms;
-	return last;
+	for (int i = 0; i < RESOURCES; i++)
+		if (story.no_right[i])
+			return false;
+	return true;
 }
 
 void story_draw(uint64_t seed)
@@ -343,7 +359,8 @@ void story_draw(uint64_t seed)
 		story.fault_odds = (int)(odds(600) ? in(20, 300) : in(300, 2500));
 	for (int64_t i = 0; i < n; i++)
 		adversity();
-	story.calm_ms = last_of_all() + SEC(1);
+	story.undisturbed = !n && !story.fault_odds && story.latency_ms <= 40 && has_all_rights();
+	story.calm_ms = story_last_ms() + SEC(1);
 	if (story.fault_odds && story.calm_ms < SEC(90))
 		story.calm_ms = SEC(90);
 }

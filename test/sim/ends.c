@@ -107,6 +107,13 @@ static void on_success(void)
 		broken("exit-beside-pods", "it ends with 0, and pods of its Job run on");
 }
 
+/* Trying for TEARDOWN_TIMEOUT_SECONDS includes trying at the end of them. */
+static bool gave_up_too_soon(void)
+{
+	return sim_ms() - process.started_ms < settings.teardown_ms ||
+	       sim_ms() - evidence.delete_sent_ms > SEC(60);
+}
+
 static bool job_pods_or_service_left(void)
 {
 	const struct service *s = service_of(cluster.service_name);
@@ -120,6 +127,9 @@ void promise_on_exit(int status)
 		on_signalled_exit();
 		return;
 	}
+	if (status == 1 && job_lives(our_job()) && !process.signals && gave_up_too_soon())
+		broken("gave-up-too-soon",
+		       "it ends with 1, and has not tried for as long as it may");
 	if (status == 0)
 		on_success();
 	else if (status != 1)
@@ -173,6 +183,10 @@ static const char *left_job(const struct job *j)
 	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
 		if (p->there && p->dead_node && strcmp(p->job_uid, j->uid) == 0)
 			return "idle-beside-lost-pod";
+	if (settings.target_container)
+		return "target-container";
+	if (settings.pending_ms && !j->ran)
+		return "pending-never-noticed";
 	if (!may(VERB_LIST, RES_METRICS))
 		return "metrics-by-name";
 	return cluster.resolution_ms > SEC(15) ? "idle-seldom-samples" : "idle-never-noticed";
@@ -222,6 +236,16 @@ static bool may_measure(void)
 		(may(VERB_GET, RES_METRICS) && may(VERB_LIST, RES_PODS)));
 }
 
+/* Its only pod goes on with a sidecar. */
+static bool container_is_over(const struct job *j)
+{
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (pod_counts(p) && strcmp(p->job_uid, j->uid) == 0)
+			return j->parallelism == 1 && p->c[0].state == CONTAINER_ENDED &&
+			       may(VERB_LIST, RES_PODS);
+	return false;
+}
+
 /* Nobody ends it: busy, held, suspended, or nothing can tell that it is idle. */
 bool job_stays(void)
 {
@@ -239,8 +263,13 @@ bool job_stays(void)
 		cpu += p->c[0].cpu;
 		waits |= p->phase == POD_PENDING || p->c[0].state == CONTAINER_WAITING;
 	}
-	return j->suspend || j->hold[0] || cpu > settings.threshold || !settings.check_cpu ||
-	       waits || !may_measure() || faults_deny_for_ever();
+	if (settings.target_container && container_is_over(j))
+		return false;
+	if (settings.pending_ms && !j->ran && !j->suspend && !job_is_held(j) &&
+	    !faults_deny_for_ever())
+		return false;
+	return j->suspend || job_is_held(j) || story.long_selector || cpu > settings.threshold ||
+	       !settings.check_cpu || waits || !may_measure() || faults_deny_for_ever();
 }
 
 static void check_watching(void)
@@ -248,12 +277,11 @@ static void check_watching(void)
 	const struct service *s = service_of(cluster.service_name);
 	bool                  listens = may(VERB_LIST, RES_JOBS) && may(VERB_WATCH, RES_JOBS);
 	bool measures = settings.check_cpu && may_measure() && job_lives(our_job()) &&
-			!our_job()->suspend && !our_job()->hold[0];
+			!our_job()->suspend && !job_is_held(our_job());
 
 	if (process.state == PROCESS_NONE)
 		broken("not-watched", "the job lives, and nobody watches it");
-	if (process.state != PROCESS_RUNS || sim_ms() - process.started_ms < REFUSED_MS ||
-	    settings.dry_run)
+	if (process.state != PROCESS_RUNS || sim_ms() - process.started_ms < REFUSED_MS)
 		return;
 	if (sim_ms() - seen.read_ms > REREAD_MS)
 		broken("not-read", "the Job was not read for %lld s",
@@ -274,6 +302,8 @@ void promises_at_end(void)
 	const char       *what = left();
 	const struct job *j = our_job();
 
+	if (settings.dry_run)
+		return;
 	if (job_is_too_late(j)) {
 		window("LATE_JOB");
 		return;
@@ -283,7 +313,7 @@ void promises_at_end(void)
 			check_watching();
 		return;
 	}
-	if (!what || settings.dry_run)
+	if (!what)
 		return;
 	if (evidence.cleaner_deleted)
 		window("CLEANER_DELETED");
@@ -313,4 +343,28 @@ void promises_audit(void)
 	if (j->deleted_ms < 0 && sim_ms() - over_ms > grace + 2 * REREAD_MS)
 		broken("late", "the Job finished %lld s ago, and is there",
 		       (long long)(sim_ms() - j->finished_ms) / 1000);
+}
+
+/* ---- What one life has come to, for people and for test_stories.py ---- */
+
+static const char *there(bool is)
+{
+	return is ? "there" : "gone";
+}
+
+void promises_outcome(char *out, size_t size)
+{
+	const struct service *s = service_of(cluster.service_name);
+	const struct job     *self = job_of(cluster.self_name), *j = job_of(cluster.job_name);
+	const char           *status = process.last_status == 0     ? "0"
+				       : process.last_status == 1   ? "1"
+				       : process.last_status == 143 ? "143"
+								    : "none";
+
+	(void)snprintf(out, size,
+		       "outcome: job %s, service %s, pods %s, cleaner %s, newcomer %s, status %s",
+		       there(our_job() != NULL), there(s && s->whose == OURS),
+		       there(our_uid()[0] && pods_of(our_uid()) > 0),
+		       there(self && self->whose == OURS), there(j && j->whose == NEWCOMERS),
+		       process.state == PROCESS_RUNS ? "running" : status);
 }

@@ -45,15 +45,27 @@ static int64_t gap_of(const struct tale *t)
 	return 3 * longest + SEC(12); /* what an answer may take is not its fault */
 }
 
+/* Of the job's start; the cluster tells it in whole seconds. */
+static bool in_startup_grace(int64_t at_ms)
+{
+	const struct job *j = our_job();
+
+	if (!j || !settings.startup_grace_ms)
+		return false;
+	int64_t start_ms = j->started_ms >= 0 ? j->started_ms : j->created_ms;
+	return at_ms < start_ms + settings.startup_grace_ms - SEC(1);
+}
+
 static void take_reading(const struct tale *t)
 {
+	bool short_of_pods = t->items < t->active && t->items < e.told_active;
 	bool gap = e.count && t->at_ms - e.last_idle_ms > e.gap_ms;
 
 	if (t->reading == READ_ACTIVE || t->pods != e.pods || gap)
 		start_anew();
 	e.pods = t->pods;
 	e.metrics = *t;
-	if (t->reading != READ_IDLE) {
+	if (t->reading != READ_IDLE || short_of_pods || in_startup_grace(t->at_ms)) {
 		e.last_at_ms = -1;
 		return;
 	}
@@ -106,7 +118,8 @@ void evidence_on_told_job(const struct job *j)
 {
 	if (strcmp(j->name, cluster.job_name) != 0)
 		return;
-	if (j->hold[0] || j->suspend) { /* a hold in the past holds no more; so be it */
+	e.told_active = j->active;
+	if (job_is_held(j) || j->suspend) {
 		start_anew();
 		e.last_at_ms = -1;
 	}
@@ -173,6 +186,7 @@ static void take_job(const struct tale *t)
 	e.read_ms = t->at_ms;
 	e.read_rv = t->told == TOLD_JOB ? t->job.rv : 0;
 	e.queues_since_read = 0;
+	e.delete_open = false;
 	e.read_absent = t->told == TOLD_NO_JOB;
 	e.read_taken = t->told == TOLD_JOB && t->job.whose == NEWCOMERS;
 	e.read_gone |= e.knows_ours && (e.read_taken || e.read_absent);
@@ -222,6 +236,10 @@ void evidence_on_request(const struct request *q)
 		e.queues_since_read++;
 	if (q->verb != VERB_DELETE || strcmp(q->name, cluster.job_name) != 0)
 		return;
+	if (e.delete_open)
+		broken("blind-retry",
+		       "the DELETE is sent again before a read tells what became of it");
+	e.delete_sent_ms = sim_ms();
 	char rv[24];
 	(void)snprintf(rv, sizeof(rv), "%llu", (unsigned long long)e.read_rv);
 	e.sent_count = e.count;
@@ -285,17 +303,21 @@ static void check_count(void)
 
 void evidence_on_idle_delete(const struct job *j)
 {
-	if (strcmp(j->hold, "true") == 0)
+	if (container_has_ended(j))
+		return;
+	if (sim_ms() + SEC(1) < j->hold_until_ms)
 		broken("held", "a held Job is deleted");
 	if (!e.sent_versioned)
 		broken("idle-version",
 		       "a living Job is deleted, whatever came since the last look");
 	else if (!e.sent_read_fresh)
 		broken("idle-look", "a living Job is deleted without a last look at it");
-	if (container_has_ended(j) || may_be_pending(j))
+	if (may_be_pending(j))
 		return;
 	bool idle = e.sent_count >= settings.max_count;
-	if (!idle && settings.pending_ms && j->ran)
+	if (!idle && settings.pending_ms && j->ran && !may(VERB_LIST, RES_PODS) && !e.metrics.named)
+		window("UNSEEN_RUN");
+	else if (!idle && settings.pending_ms && j->ran)
 		broken("pending-of-one-that-ran", "a Job that has run is deleted as pending");
 	else
 		check_count();

@@ -23,13 +23,16 @@ struct evidence {
 	uint64_t read_rv;
 	bool     read_taken, read_absent; /* that one: by a newcomer; nobody has the name */
 	bool     knows_ours;
-	bool     read_gone; /* a read said that our Job is gone, or its name is another's */
+	int      told_active; /* status.active, as last told */
+	bool     read_gone;   /* a read said that our Job is gone, or its name is another's */
 	int      queues_since_read;
 	/* the last look's pods */
 	int64_t looked_ms; /* when the last list of them was made; -1 = none */
 	bool    look_good;
 	int     look_refusals; /* in a row; a review that denies counts as two */
 	bool    delete_accepted;
+	int64_t delete_sent_ms; /* 0 = none */
+	bool    delete_open;    /* a DELETE of the Job whose outcome no read has told yet */
 	bool    broker_final;
 	/* of all starts in this life */
 	bool     cleaner_deleted; /* a person took our own Job away */

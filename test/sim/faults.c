@@ -94,6 +94,16 @@ static bool other_answer(enum fault f, const struct request *q, struct answer *a
 		api_answer(q, a);
 		answer_status(a, 504, "Timeout", timeout, "{}");
 		return true;
+	case FAULT_EMPTY_LIST: /* of an API server that is behind the others */
+		if (q->resource != RES_JOBS || q->verb != VERB_LIST)
+			return false;
+		text_reset(&a->body);
+		a->status = 200;
+		a->type = "application/json";
+		a->tale.told = TOLD_NO_JOB;
+		a->tale.at_ms = sim_ms();
+		job_list_json(&a->body, NULL);
+		return true;
 	case FAULT_HTML:
 		answer_text(a, 200, "<html><body><h1>Sign in</h1></body></html>");
 		return true;
@@ -128,16 +138,16 @@ bool fault_answer(enum fault f, const struct request *q, struct answer *a)
 
 /* Of faults that one request meets, how often each: what is common is common. */
 static const enum fault passing[] = {
-	FAULT_REFUSED,      FAULT_LOST_BEFORE,   FAULT_LOST_AFTER,   FAULT_LOST_AFTER,
-	FAULT_LATE,         FAULT_LATE,          FAULT_LATE_ANSWER,  FAULT_TWICE,
-	FAULT_TWICE,        FAULT_CUT,           FAULT_CUT_CLEAN,    FAULT_SLOW,
-	FAULT_HUNG,         FAULT_HUNG_AFTER,    FAULT_S400,         FAULT_S401,
-	FAULT_S403,         FAULT_S403,          FAULT_S403,         FAULT_S403_ANONYMOUS,
-	FAULT_S403_WEBHOOK, FAULT_S404_TEXT,     FAULT_S410,         FAULT_S422_POLICY,
-	FAULT_S429,         FAULT_S429_HOUR,     FAULT_S500,         FAULT_S500_WEBHOOK,
-	FAULT_S503,         FAULT_S503_HOUR,     FAULT_S504,         FAULT_S504_AFTER,
-	FAULT_HTML,         FAULT_KILLED_BEFORE, FAULT_KILLED_AFTER, FAULT_TERMED,
-	FAULT_FROZEN,
+	FAULT_REFUSED,      FAULT_LOST_BEFORE, FAULT_LOST_AFTER,    FAULT_LOST_AFTER,
+	FAULT_LATE,         FAULT_LATE,        FAULT_LATE_ANSWER,   FAULT_TWICE,
+	FAULT_TWICE,        FAULT_CUT,         FAULT_CUT_CLEAN,     FAULT_SLOW,
+	FAULT_HUNG,         FAULT_HUNG_AFTER,  FAULT_S400,          FAULT_S401,
+	FAULT_S403,         FAULT_S403,        FAULT_S403,          FAULT_S403_ANONYMOUS,
+	FAULT_S403_WEBHOOK, FAULT_S404_TEXT,   FAULT_S410,          FAULT_S422_POLICY,
+	FAULT_S429,         FAULT_S429_HOUR,   FAULT_S500,          FAULT_S500_WEBHOOK,
+	FAULT_S503,         FAULT_S503_HOUR,   FAULT_S504,          FAULT_S504_AFTER,
+	FAULT_HTML,         FAULT_EMPTY_LIST,  FAULT_KILLED_BEFORE, FAULT_KILLED_AFTER,
+	FAULT_TERMED,       FAULT_FROZEN,
 };
 
 static bool matches(int64_t which, const struct request *q)
@@ -161,11 +171,26 @@ static enum fault server_fault(const struct request *q)
 	return FAULT_NONE;
 }
 
+static void happens_now(int what)
+{
+	story_happens(&(struct happening){ .what = (enum happen)what,
+					   .arg = what == HAPPEN_CPU ? 900000000 : 0 });
+}
+
+/* What happens while a request is on its way happens before it arrives. */
+static enum fault placed(int fault)
+{
+	if (fault < 1000)
+		return (enum fault)fault;
+	sim_after(0, happens_now, fault - 1000);
+	return FAULT_NONE;
+}
+
 static enum fault draw(const struct request *q, int nth)
 {
 	for (size_t i = 0; i < sizeof(story.placed) / sizeof(story.placed[0]); i++)
 		if (story.placed[i].nth == nth)
-			return (enum fault)story.placed[i].fault;
+			return placed(story.placed[i].fault);
 	for (int i = 0; i < TROUBLES; i++)
 		if (sim_ms() < troubles[i].until_ms && matches(troubles[i].which, q))
 			return (enum fault)(troubles[i].which >> 8);
@@ -239,7 +264,10 @@ static void set_quirk(int64_t which)
 			      &quirks.extra_entry, &quirks.negative, &quirks.no_time,
 			      &quirks.empty };
 
-	*all[which % 7] = true;
+	if (which == 7) /* the one that is busy is missing, and another one there twice */
+		quirks.twice = quirks.no_pod = true;
+	else
+		*all[which % 7] = true;
 }
 
 static void right_back(int arg)
@@ -293,10 +321,7 @@ static bool process_does(const struct happening *h)
 		return true;
 	case HAPPEN_TERM: process_signal((int)h->arg ? (int)h->arg : 15); return true;
 	case HAPPEN_SLEEP: clocks.asleep_ms += h->for_ms; /* fall through */
-	case HAPPEN_FREEZE:
-		if (process.state == PROCESS_RUNS)
-			process.frozen_until_ms = sim_ms() + h->for_ms;
-		return true;
+	case HAPPEN_FREEZE: process_freeze(h->for_ms); return true;
 	case HAPPEN_WALL_JUMP: clocks.wall_off_ms += h->arg; return true;
 	case HAPPEN_TOKEN_NEW: process_token(SIM_TOKEN "2"); return true;
 	case HAPPEN_TOKEN_GONE: process_token(NULL); break;

@@ -34,6 +34,7 @@
 	X(S503_HOUR, "503-hour")                                                                   \
 	X(S504, "504")                                                                             \
 	X(S504_AFTER, "504-after")                                                                 \
+	X(EMPTY_LIST, "empty-list")                                                                \
 	X(HTML, "html")                                                                            \
 	X(KILLED_BEFORE, "killed-before")                                                          \
 	X(KILLED_AFTER, "killed-after")                                                            \

@@ -149,6 +149,8 @@ static void done(struct http_exchange *x, CURLcode transport, const char *detail
 	r->transport = transport;
 	(void)snprintf(r->detail, sizeof(r->detail), "%s", detail);
 	delivered = true;
+	if (transport && !x->abandoned)
+		promise_on_no_answer(&x->q);
 	if (transport)
 		trace("answer", "%d: %s", x->nth, detail);
 	send_queued();
@@ -199,7 +201,7 @@ static void on_reply(int arg)
 		return;
 	}
 	if (!cut)
-		promise_on_answer(&x->q, &x->answer, x->sent_ms);
+		promise_on_answer(&x->q, &x->answer);
 	done(x, CURLE_OK, "");
 }
 
@@ -235,21 +237,10 @@ static void on_timeout(int arg)
 
 static void put_change(struct http_exchange *x, const struct change *c, uint64_t place)
 {
-	text_printf(&x->out, "{\"type\":\"%s\",\"object\":", c->type);
-	job_json(&x->out, &c->job, false);
-	text_add(&x->out, "}\n");
+	change_json(&x->out, c);
 	x->told_rv = c->rv;
 	if (x->told_count < TOLD_MAX)
 		x->told[x->told_count++] = place;
-}
-
-static void put_expired(struct http_exchange *x)
-{
-	text_printf(&x->out,
-		    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\","
-		    "\"metadata\":{},\"status\":\"Failure\",\"message\":\"too old resource "
-		    "version: %llu (%llu)\",\"reason\":\"Expired\",\"code\":410}}\n",
-		    (unsigned long long)x->told_rv, (unsigned long long)cluster.rv);
 }
 
 static void end_stream(struct http_exchange *x, CURLcode how)
@@ -316,13 +307,7 @@ static void on_bookmark(int arg)
 		return;
 	if (!watch_weather.silent && !watch_weather.late_ms) {
 		on_pump(arg);
-		text_printf(&x->out,
-			    "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Job\",\"apiVersion\":"
-			    "\"batch/v1\",\"metadata\":{\"resourceVersion\":\"%llu\","
-			    "\"creationTimestamp\":null},\"spec\":{\"template\":{\"metadata\":"
-			    "{\"creationTimestamp\":null},\"spec\":{\"containers\":null}}},"
-			    "\"status\":{}}}\n",
-			    (unsigned long long)cluster.rv);
+		bookmark_json(&x->out);
 		x->told_rv = cluster.rv;
 	}
 	sim_after(delay(55000, 65000), on_bookmark, arg);
@@ -335,7 +320,7 @@ static void open_stream(struct http_exchange *x)
 	x->told_rv = x->q.rv;
 	trace("answer", "%d: 200, the stream is open", x->nth);
 	if (x->q.rv < cluster.compacted_rv) {
-		put_expired(x);
+		expired_json(&x->out, x->told_rv);
 		end_stream(x, CURLE_OK);
 		return;
 	}
@@ -402,7 +387,7 @@ static void send_now(struct http_exchange *x)
 	else if (x->fate.fault == FAULT_TERMED)
 		process_signal(15);
 	else if (x->fate.fault == FAULT_FROZEN)
-		process.frozen_until_ms = sim_ms() + delay(SEC(30), SEC(300));
+		process_freeze(delay(SEC(30), SEC(300)));
 }
 
 struct http_exchange *http_sim_free(void)
@@ -437,6 +422,7 @@ struct http_exchange *http_start(struct http *h, const struct http_request *q, s
 	}
 	x->nth = ++request_count;
 	trace("request", "%d: %s %s %s", x->nth, q->method, q->url + 20, q->body ? q->body : "");
+	x->q.token_fits = q->bearer && strcmp(q->bearer, api_token) == 0;
 	promise_on_request(&x->q, q->bearer, q->url, q->body, q->content_type);
 	x->on_data = q->on_data;
 	x->arg = q->arg;

@@ -12,10 +12,12 @@
 #define START_BY   SEC(20)
 
 struct life_stats life_stats;
+char              life_outcome[160];
 
 static void life_ends(void)
 {
 	promises_at_end();
+	promises_outcome(life_outcome, sizeof(life_outcome));
 	process.over = true;
 }
 

@@ -12,5 +12,6 @@ struct life_stats {
 	int     starts;
 };
 extern struct life_stats life_stats;
+extern char              life_outcome[160]; /* what is there and what is gone at its end */
 
 #endif

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "all.h"
+#include "bodies.h"
 #include "life.h"
 #include "process.h"
 #include "promises.h"
@@ -20,10 +22,16 @@
 #define WATCHDOG 20 /* seconds of CPU for one life: it hangs */
 
 static struct {
-	uint64_t    first, lives;
-	int         workers;
-	const char *known;
-	bool        one;
+	uint64_t      first, lives;
+	int           workers;
+	const char   *known;
+	bool          one;
+	bool          list, all;
+	const char   *story;
+	struct placed placed[2];
+	int           placed_count;
+	char        **files;
+	int           file_count;
 } options = { .first = 1, .lives = 50000, .workers = 2 };
 
 /* What the workers share: the next seed to take, and each one's present seed. */
@@ -41,12 +49,29 @@ static void watchdog(void)
 	(void)setitimer(ITIMER_VIRTUAL, &t, NULL);
 }
 
+/* One line, and so one write, for a life that broke something. */
+static void list_broken(uint64_t seed)
+{
+	char   line[500];
+	size_t n = (size_t)snprintf(line, sizeof(line), "%llu", (unsigned long long)seed);
+
+	for (int i = 0; i < verdict.count && n < sizeof(line); i++)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s", verdict.broken[i].kind);
+	(void)printf("%s\n", line);
+	(void)fflush(stdout);
+}
+
 static void play(uint64_t seed, struct report *r)
 {
-	story_draw(seed);
+	if (options.all)
+		all_draw(seed);
+	else
+		story_draw(seed);
 	watchdog();
 	life_play();
 	report_life(r, seed, &verdict, &life_stats);
+	if (options.list && verdict.count)
+		list_broken(seed);
 }
 
 /* Plays seeds until none is left or the batch is over; writes what was seen to @fd. */
@@ -166,7 +191,11 @@ static void run_workers(struct report *total)
 static int replay(uint64_t seed)
 {
 	process_setup();
-	story_draw(seed);
+	if (options.story)
+		story_read(options.story);
+	else
+		story_draw(seed);
+	memcpy(story.placed, options.placed, sizeof(story.placed));
 	if (sim_verbose)
 		story_print();
 	watchdog();
@@ -177,6 +206,7 @@ static int replay(uint64_t seed)
 	for (int i = 0; i < verdict.count; i++)
 		(void)printf("%s at %.3f s: %s\n", verdict.broken[i].kind,
 			     (double)verdict.broken[i].at_ms / 1000, verdict.broken[i].words);
+	(void)printf("%s\n", life_outcome);
 	(void)printf("seed %llu: %s; %.1f virtual s, %d requests, %d starts\n",
 		     (unsigned long long)seed, verdict.count ? "broken" : "kept",
 		     (double)life_stats.virtual_ms / 1000, life_stats.requests, life_stats.starts);
@@ -193,10 +223,24 @@ static double seconds(void)
 
 static int usage(void)
 {
-	(void)fputs("usage: sim [--lives N] [--first SEED] [--workers N] [--known FILE]\n"
-		    "       sim --seed N [-v]     one life; -v prints its timeline\n",
+	(void)fputs("usage: sim [--lives N] [--first SEED] [--workers N] [--known FILE] [--list]\n"
+		    "       sim [...] --all STORY...   every adverse event at every request\n"
+		    "       sim --seed N [-v]          one life; -v prints its timeline\n"
+		    "       sim --story FILE [--place NTH:WHAT]... [-v]\n",
 		    stderr);
 	return 2;
+}
+
+/* NTH:WHAT */
+static bool parse_place(const char *s)
+{
+	const char *colon = strchr(s, ':');
+
+	if (!colon || options.placed_count == 2)
+		return false;
+	options.placed[options.placed_count++] =
+		(struct placed){ (int)strtol(s, NULL, 10), placed_of(colon + 1) };
+	return true;
 }
 
 static bool parse(int argc, char **argv)
@@ -208,10 +252,26 @@ static bool parse(int argc, char **argv)
 			sim_verbose = true;
 			continue;
 		}
+		if (strcmp(argv[i], "--all") == 0) {
+			options.all = true;
+			options.files = argv + i + 1;
+			options.file_count = argc - i - 1;
+			return options.file_count > 0;
+		}
+		if (strcmp(argv[i], "--list") == 0) {
+			options.list = true;
+			continue;
+		}
 		if (!value)
 			return false;
 		i++;
-		if (strcmp(argv[i - 1], "--seed") == 0) {
+		if (strcmp(argv[i - 1], "--story") == 0) {
+			options.one = true;
+			options.story = value;
+		} else if (strcmp(argv[i - 1], "--place") == 0) {
+			if (!parse_place(value))
+				return false;
+		} else if (strcmp(argv[i - 1], "--seed") == 0) {
 			options.one = true;
 			options.first = strtoull(value, NULL, 10);
 		} else if (strcmp(argv[i - 1], "--first") == 0) {
@@ -234,6 +294,10 @@ int main(int argc, char **argv)
 {
 	static struct report total;
 
+	if (argc == 3 && strcmp(argv[1], "--bodies") == 0) {
+		bodies_print(strcmp(argv[2], "1.34") == 0);
+		return 0;
+	}
 	if (!parse(argc, argv))
 		return usage();
 	if (options.one)
@@ -242,8 +306,15 @@ int main(int argc, char **argv)
 		      0);
 	if (shared == MAP_FAILED)
 		sim_fatal("mmap: %s", strerror(errno));
+	if (options.all) {
+		process_setup();
+		options.first = 0;
+		options.lives = all_prepare(options.files, options.file_count);
+		process_teardown();
+	}
 	shared->next = options.first;
 	double began = seconds();
 	run_workers(&total);
-	return report_print(&total, options.known, seconds() - began);
+	return report_print(&total, options.known, seconds() - began,
+			    options.all ? all_name : NULL);
 }

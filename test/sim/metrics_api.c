@@ -63,8 +63,10 @@ static void tell(struct tale *tale, const struct sample *s, int64_t *sum)
 {
 	int skip = quirks.no_container ? s->containers - 1 : -1;
 
-	if (!tale->named || s->at_ms < tale->oldest_ms)
-		tale->oldest_ms = s->at_ms;
+	int64_t at_ms = s->at_ms - s->at_ms % 1000; /* what is told are whole seconds */
+
+	if (!tale->named || at_ms < tale->oldest_ms)
+		tale->oldest_ms = at_ms;
 	if (s->window_ms > tale->window_ms)
 		tale->window_ms = s->window_ms;
 	for (const char *p = s->pod_uid; *p; p++)
@@ -72,7 +74,8 @@ static void tell(struct tale *tale, const struct sample *s, int64_t *sum)
 	for (int i = 0; i < s->containers; i++) {
 		if (i == skip || tale->named == 2 * PODS)
 			continue;
-		*sum += s->cpu[i];
+		if (!settings.target_container || i == 0)
+			*sum += s->cpu[i];
 		(void)snprintf(tale->has[tale->named].pod_uid, UID_BYTES, "%s", s->pod_uid);
 		tale->has[tale->named++].container = s->names[i];
 	}
@@ -99,8 +102,9 @@ static void judge(struct tale *tale, const char *label, int items, int64_t sum)
 		most_ms = SEC(90);
 	tale->told = TOLD_METRICS;
 	tale->at_ms = sim_ms();
-	tale->reading = items == 0 || items < active_pods(label) || useless() || !tale->named ||
-					age_ms > most_ms
+	tale->items = items;
+	tale->active = active_pods(label);
+	tale->reading = items == 0 || useless() || !tale->named || age_ms > most_ms + SEC(2)
 				? READ_UNKNOWN
 			: sum > settings.threshold ? READ_ACTIVE
 						   : READ_IDLE;

@@ -66,13 +66,14 @@ static void set_cpu(int64_t nanocores)
 			container_cpu(&p->c[0], nanocores);
 }
 
-static void hold(const char *value)
+static void hold(const char *value, int64_t until_ms)
 {
 	struct job *j = our_job();
 
 	if (!j || j->deleted_ms >= 0)
 		return;
 	(void)snprintf(j->hold, sizeof(j->hold), "%s", value);
+	j->hold_until_ms = until_ms;
 	trace("owner", "hold '%s'", value);
 	job_changed(j, "MODIFIED");
 }
@@ -84,7 +85,7 @@ static void hold_until(int64_t ms)
 	struct tm tm;
 
 	if (gmtime_r(&t, &tm) && strftime(value, sizeof(value), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-		hold(value);
+		hold(value, (sim_ms() + ms) / 1000 * 1000);
 }
 
 static void suspend(bool yes)
@@ -285,9 +286,9 @@ static bool job_does(const struct happening *h)
 	switch (h->what) {
 	case HAPPEN_JOB: make_job(); return true;
 	case HAPPEN_CPU: set_cpu(h->arg); return true;
-	case HAPPEN_HOLD: hold(h->arg ? "maybe" : "true"); return true;
+	case HAPPEN_HOLD: hold(h->arg ? "maybe" : "true", h->arg ? 0 : NEVER); return true;
 	case HAPPEN_HOLD_UNTIL: hold_until(h->arg); return true;
-	case HAPPEN_UNHOLD: hold(""); return true;
+	case HAPPEN_UNHOLD: hold("", 0); return true;
 	case HAPPEN_SUSPEND: suspend(true); return true;
 	case HAPPEN_RESUME: suspend(false); return true;
 	case HAPPEN_COMPLETE: finish(END_COMPLETE); return true;

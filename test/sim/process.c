@@ -17,6 +17,7 @@
 #include <curl/curl.h>
 #include <openssl/ssl.h>
 
+#include "api.h"
 #include "cluster.h"
 #include "http_sim.h"
 #include "promises.h"
@@ -55,6 +56,12 @@ __attribute__((no_sanitize_address)) static void copy_bytes(char *to, const char
 		((volatile char *)to)[i] = from[i];
 }
 
+__attribute__((no_sanitize_address)) static void zero_bytes(char *from, const char *to)
+{
+	for (char *p = from; p < to; p++)
+		*(volatile char *)p = 0;
+}
+
 static void fresh_statics(void)
 {
 	size_t n = (size_t)(__stop_prog_data - __start_prog_data);
@@ -66,8 +73,7 @@ static void fresh_statics(void)
 		copy_bytes(first_data, __start_prog_data, n);
 	}
 	copy_bytes(__start_prog_data, first_data, n);
-	for (char *p = __start_prog_bss; p < __stop_prog_bss; p++)
-		*(volatile char *)p = 0;
+	zero_bytes(__start_prog_bss, __stop_prog_bss);
 	optind = 0; /* getopt's own */
 }
 
@@ -84,6 +90,8 @@ static void write_file(const char *path, const char *text)
 
 void process_token(const char *token)
 {
+	if (token && token[0])
+		(void)snprintf(api_token, sizeof(api_token), "%s", token);
 	if (token)
 		write_file(token_path, token);
 	else
@@ -145,6 +153,12 @@ void process_signal(int number)
 	promise_on_signal();
 	if (unread < 4)
 		signals_unread[unread++] = number;
+}
+
+void process_freeze(int64_t ms)
+{
+	if (process.state == PROCESS_RUNS && process.frozen_until_ms < sim_ms() + ms)
+		process.frozen_until_ms = sim_ms() + ms;
 }
 
 /* ---- Its kubelet ---- */

@@ -30,6 +30,7 @@ void process_look(void); /* its kubelet */
 void process_run(void);  /* from its start to its end, which is in process.last_status */
 void process_leave(void) __attribute__((noreturn)); /* out of the program, as a SIGKILL does */
 void process_signal(int number);
+void process_freeze(int64_t ms);
 void process_token(const char *token); /* NULL: the file is gone */
 
 #endif

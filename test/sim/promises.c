@@ -70,9 +70,23 @@ void promise_on_told_job(const struct job *j)
 	evidence_on_told_job(j);
 }
 
-void promise_on_answer(const struct request *q, const struct answer *a, int64_t sent_ms)
+static bool is_our_job_delete(const struct request *q)
 {
-	(void)sent_ms;
+	return q->verb == VERB_DELETE && q->resource == RES_JOBS &&
+	       strcmp(q->name, cluster.job_name) == 0;
+}
+
+/* Nobody knows what became of it. */
+void promise_on_no_answer(const struct request *q)
+{
+	if (is_our_job_delete(q))
+		evidence.delete_open = true;
+}
+
+void promise_on_answer(const struct request *q, const struct answer *a)
+{
+	if (a->status >= 500)
+		promise_on_no_answer(q);
 	evidence_on_answer(q, a);
 	pace_on_answer(q, a);
 	ends_on_answer(q, a);
@@ -121,9 +135,14 @@ static void on_self_delete(const struct job *self)
  */
 static void on_finished_delete(const struct job *j)
 {
+	int64_t took_ms = sim_ms() - j->finished_ms;
 	int64_t grace =
 		j->end == END_COMPLETE ? settings.completed_grace_ms : settings.failed_grace_ms;
 
+	if (j->end != END_NONE && j->deleted_ms < 0 && story.undisturbed && !grace &&
+	    process.started_ms < j->finished_ms - SEC(10) && took_ms > SEC(1))
+		broken("slow-finish", "a finished Job is deleted after %lld ms",
+		       (long long)took_ms);
 	if (j->end != END_NONE && j->deleted_ms < 0 && sim_ms() < j->finished_ms + grace - SEC(1))
 		broken("grace", "a finished Job is deleted %lld ms before its grace is over",
 		       (long long)(j->finished_ms + grace - sim_ms()));

@@ -35,8 +35,9 @@ void promise_on_start(void); /* the program starts: it knows nothing */
 void promise_on_request(const struct request *q, const char *bearer, const char *url,
 			const char *body, const char *content_type);
 void promise_on_malformed(const char *method, const char *url, const char *why);
-void promise_on_answer(const struct request *q, const struct answer *a, int64_t sent_ms);
-void promise_on_told_job(const struct job *j); /* by a watch event */
+void promise_on_answer(const struct request *q, const struct answer *a);
+void promise_on_no_answer(const struct request *q); /* or half of one, or one that is no answer */
+void promise_on_told_job(const struct job *j);      /* by a watch event */
 void promise_on_accepted_delete(const struct request *q, const struct job *j);
 void promise_on_job_delete(const struct job *j, enum actor actor);
 void promise_on_service_delete(const struct service *s, enum actor actor);
@@ -59,5 +60,6 @@ void promises_audit(void);   /* from time to time */
 bool promises_settled(void); /* the cleaner is gone, and so is all that should be */
 bool job_stays(void);        /* nobody ends it: it is to be watched for ever */
 void promises_at_end(void);
+void promises_outcome(char *out, size_t size);
 
 #endif

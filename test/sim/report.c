@@ -105,7 +105,7 @@ void report_read(struct report *total, int fd)
 	total->requests += r.requests;
 	total->starts += r.starts;
 	total->virtual_ms += r.virtual_ms;
-	int place[KINDS];
+	int place[KINDS] = { 0 };
 	for (int i = 0; i < r.kind_count; i++) {
 		place[i] = kind_of(total->kinds, &total->kind_count, r.kinds[i].name);
 		add_kind(&total->kinds[place[i]], r.kinds[i].lives, r.kinds[i].seed,
@@ -126,6 +126,8 @@ void report_read(struct report *total, int fd)
 
 /* ---- What people read ---- */
 
+#define KNOWN_LIVES 20000 /* in so many, what is known should be seen */
+
 /* Which kinds are named in the file, one `kind: rule` a line; -1 if it cannot be read. */
 static uint64_t read_known(const struct report *r, const char *file, double lives)
 {
@@ -144,7 +146,7 @@ static uint64_t read_known(const struct report *r, const char *file, double live
 				known |= UINT64_C(1) << i;
 				seen = true;
 			}
-		if (!seen && lives >= 20000)
+		if (!seen && lives >= KNOWN_LIVES)
 			(void)printf("known, and not seen any more: %.*s\n", (int)n, line);
 	}
 	if (f)
@@ -152,9 +154,20 @@ static uint64_t read_known(const struct report *r, const char *file, double live
 	return known;
 }
 
-int report_print(const struct report *r, const char *file, double seconds)
+static void print_kind(const struct kind *k, bool is_known, name_fn *name_of)
 {
-	uint64_t known = read_known(r, file, (double)r->lives), failed = 0;
+	char name[200];
+
+	(void)snprintf(name, sizeof(name), "seed %llu", (unsigned long long)k->seed);
+	if (name_of)
+		name_of(k->seed, name, sizeof(name));
+	(void)printf("%s %-24s %7llu lives, %s: %s\n", is_known ? "known " : "FAILED", k->name,
+		     (unsigned long long)k->lives, name, k->words);
+}
+
+int report_print(const struct report *r, const char *file, double seconds, name_fn *name_of)
+{
+	uint64_t known = read_known(r, file, name_of ? 0 : (double)r->lives), failed = 0;
 
 	for (int i = 0; i < r->window_count; i++)
 		(void)printf("window %-24s %7llu lives, seed %llu\n", r->windows[i].name,
@@ -164,11 +177,7 @@ int report_print(const struct report *r, const char *file, double seconds)
 		for (int i = 0; i < r->kind_count; i++) {
 			bool is_known = known & UINT64_C(1) << i;
 			if (is_known == (pass == 0))
-				(void)printf("%s %-24s %7llu lives, seed %llu: %s\n",
-					     is_known ? "known " : "FAILED", r->kinds[i].name,
-					     (unsigned long long)r->kinds[i].lives,
-					     (unsigned long long)r->kinds[i].seed,
-					     r->kinds[i].words);
+				print_kind(&r->kinds[i], is_known, name_of);
 		}
 	for (int i = 0; i < r->set_count; i++)
 		if (r->sets[i] & ~known)

@@ -32,7 +32,10 @@ void report_crash(struct report *r, uint64_t seed, int signal_number);
 bool report_write(const struct report *r, int fd);
 void report_read(struct report *total, int fd); /* adds it */
 
+/* What a life is called, if not by its seed. */
+typedef void name_fn(uint64_t number, char *out, unsigned size);
+
 /* Returns the exit status: 0 if nothing failed that is not in the file @known. */
-int report_print(const struct report *r, const char *known, double seconds);
+int report_print(const struct report *r, const char *known, double seconds, name_fn *name_of);
 
 #endif

@@ -91,8 +91,11 @@ struct happening {
 /* One adverse event at one request: the @nth of the life, counted from 1. */
 struct placed {
 	int nth;
-	int fault; /* enum fault */
+	int fault; /* enum fault, or AT() what happens while it is on its way */
 };
+#define AT(happen) (1000 + HAPPEN_##happen)
+const char *placed_name(int fault);
+int         placed_of(const char *name);
 
 struct story {
 	uint64_t         seed;
@@ -102,6 +105,8 @@ struct story {
 	int64_t          resolution_ms;
 	int              parallelism;
 	int              ttl_s;               /* of the job; -1 = none */
+	bool             long_selector;       /* of more than half a kilobyte */
+	bool             undisturbed;         /* nothing goes wrong in it */
 	int64_t          cpu;                 /* of the job's pods at first */
 	int              redeclares;          /* in 1000 */
 	unsigned         no_right[RESOURCES]; /* for ever */
@@ -115,12 +120,15 @@ struct story {
 };
 extern struct story story;
 
-void story_reset(void);
-void story_add(int64_t at_ms, enum happen what, int64_t arg, int64_t for_ms);
-void story_draw(uint64_t seed);
-void story_print(void);
-void story_begin(void); /* sets the stage, and timers for all that happens */
-bool story_is_calm(void);
+void    story_reset(void);
+void    story_add(int64_t at_ms, enum happen what, int64_t arg, int64_t for_ms);
+void    story_draw(uint64_t seed);
+void    story_read(const char *file);
+void    story_print(void);   /* as such a file */
+int64_t story_last_ms(void); /* when the last thing that happens is over */
+void    story_begin(void);   /* sets the stage, and timers for all that happens */
+void    story_happens(const struct happening *h); /* now */
+bool    story_is_calm(void);
 
 extern const char *const happen_names[];
 
