@@ -252,7 +252,8 @@ static inline void stage_body(const struct stage *s, const char *mods, struct an
 	}
 	if (r->ask == ASK_SERVICE || r->ask == ASK_ADOPT) {
 		mod_str(mods, "uid", "S", r->service.uid, sizeof(r->service.uid));
-		r->service.owned = mod(mods, "owned") || (r->ask == ASK_ADOPT && !mod(mods, "stripped"));
+		r->service.owned =
+			mod(mods, "owned") || (r->ask == ASK_ADOPT && !mod(mods, "stripped"));
 		r->service.deleting = mod(mods, "deleting");
 	}
 	if (r->ask == ASK_METRICS || r->ask == ASK_POD_METRICS)
