@@ -33,7 +33,7 @@ UNITS = {
 }
 UNIT, SIM = ROOT / "build/mutants/unit", ROOT / "build/mutants/sim"
 SURVIVORS = ROOT / "test/mutants.survivors"
-LIVES = 8000  # ten seconds of one core
+LIVES = int(os.environ.get("LIVES") or 8000)  # ten seconds of one core
 
 
 # ---- Mutants ----
