@@ -8,6 +8,7 @@
 # make model     the protocol, checked with spin     make valgrind    some scenarios, slowly
 # make static-arm64, tls-test, reproducible          make seccomp-trace   where seccomp.json is from
 # make bench     what it costs, beside kubectl       make fleet       N=1000 of them at once
+# make mutants   would a mistake be noticed?         make sim         a simulated cluster
 # make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
 # make deps      install what the tests need         make clean       remove build/
 # Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
@@ -42,7 +43,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test \
-        demo timeline asan valgrind faults longlife model bench fleet e2e control-plane fuzz libcurl static \
+        demo timeline asan valgrind faults longlife model bench fleet e2e control-plane fuzz mutants libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -221,6 +222,12 @@ fuzz: deps-fuzz
 
 $(B)/fuzz_%: test/fuzz.c $(UNITS)
 	$(CC) $(BASE) $(INC) $(CFLAGS) -fsanitize=fuzzer -DTARGET=fuzz_$* -o $@ $^ $(LDLIBS)
+
+# Small changes to the decision core, one at a time: does a test or the simulation notice?
+# make mutants MUTANTS=50 for a sample; MUTANTS_OF='plan.c fate.c' for some files. An hour.
+export MUTANTS
+mutants: deps
+	$(PY) test/mutants.py $(MUTANTS_OF)
 
 # ---- The image: a static binary, and nothing else ----
 

@@ -352,6 +352,7 @@ static void fold_service(struct world *w, const struct answer *r, int64_t now)
 
 	if (r->is.what == K8S_OK) {
 		s->known = THERE;
+		s->absent = 0;
 		set_uid(s->uid, r->service.uid);
 		s->deleting = r->service.deleting;
 		if (r->service.owned) { /* it says itself whose it is */
@@ -361,8 +362,10 @@ static void fold_service(struct world *w, const struct answer *r, int64_t now)
 	} else if (r->is.what == K8S_ABSENT) {
 		s->known = ABSENT;
 		s->deleting = false;
-		if (!w->over.trigger) /* it may come later */
+		if (!w->over.trigger) { /* it may come later */
+			w->asked[ASK_SERVICE].failed = s->absent++;
 			asked_later(&w->asked[ASK_SERVICE], r->is.rnd, now);
+		}
 	}
 }
 
@@ -382,12 +385,15 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 	}
 }
 
-static void fold_adopt(struct world *w, const struct answer *r)
+static void fold_adopt(struct world *w, const struct answer *r, int64_t now)
 {
-	if (r->is.what == K8S_OK && r->service.owned)
+	if (r->is.what == K8S_OK && r->service.owned) {
 		set_uid(w->service.adopted, r->service.uid);
-	else
-		w->service.known = UNKNOWN; /* it may have been created anew: 422 */
+		return;
+	}
+	w->service.known = UNKNOWN; /* it may have been created anew: 422 */
+	if (r->is.what == K8S_OK)   /* accepted, and not done: a refusal of some kind */
+		w->asked[ASK_ADOPT].due_ms = now + REFUSED_MIN_MS;
 }
 
 static void fold_self(struct world *w, const struct answer *r)
@@ -438,7 +444,7 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_WATCH: break; /* world_watch_ended() */
 	case ASK_JOB: fold_job(w, r, now); break;
 	case ASK_SERVICE: fold_service(w, r, now); break;
-	case ASK_ADOPT: fold_adopt(w, r); break;
+	case ASK_ADOPT: fold_adopt(w, r, now); break;
 	case ASK_METRICS: fold_metrics(w, cfg, r); break;
 	case ASK_POD_METRICS: fold_pod_metrics(w, cfg, r); break;
 	case ASK_PODS: fold_pods(w, cfg, r, now); break;

@@ -340,7 +340,7 @@ RULE(read_again)
 		return 0;
 	int64_t due = grid_floor_ms(w, cfg, last + period);
 	if (due <= last)
-		due += min_ms(interval, period); /* at least once a minute, grid or not */
+		due = last + period; /* at least once a minute, grid or not */
 	return !job_seen(w) && last < missing ? min_ms(due, missing) : due;
 }
 

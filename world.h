@@ -65,6 +65,7 @@ enum known { UNKNOWN, THERE, ABSENT };
 
 struct service {
 	enum known known;
+	unsigned   absent;                /* so often in a row, while the Job lives */
 	char       uid[K8S_UID_SIZE];     /* THERE: of the one that was read last */
 	char       ours[K8S_UID_SIZE];    /* of the one that is our Job's; "" = not known */
 	char       adopted[K8S_UID_SIZE]; /* our Job is an owner of this one; "" = of none */
