@@ -32,7 +32,7 @@ static struct {
 	int           placed_count;
 	char        **files;
 	int           file_count;
-} options = { .first = 1, .lives = 50000, .workers = 2 };
+} options = { .first = 1, .lives = 100000, .workers = 2 };
 
 /* What the workers share: the next seed to take, and each one's present seed. */
 static struct shared {
