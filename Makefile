@@ -5,10 +5,10 @@
 # make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
 # make fuzz      libFuzzer on the parsers            make timeline    draw the README's picture
 # make faults    the table of all faults             make longlife    100,000 checks
-# make model     the protocol, checked with spin     make valgrind    some scenarios, slowly
+# make sim       whole lives in a simulated cluster  make valgrind    some scenarios, slowly
 # make static-arm64, tls-test, reproducible          make seccomp-trace   where seccomp.json is from
 # make bench     what it costs, beside kubectl       make fleet       N=1000 of them at once
-# make mutants   would a mistake be noticed?         make sim         a simulated cluster
+# make mutants   would a mistake be noticed?         make sim-all     every event at every request
 # make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
 # make deps      install what the tests need         make clean       remove build/
 # Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
@@ -43,7 +43,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test \
-        demo timeline asan valgrind faults longlife model bench fleet e2e control-plane fuzz mutants libcurl static \
+        demo timeline asan valgrind faults longlife bench fleet e2e control-plane fuzz mutants libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -78,6 +78,8 @@ $(B)/sim: $(SIM_C:%.c=$(B)/%.o) $(B)/prog.o
 # where most of many cases are none of a file's; and names are cut, where a story is absurd
 $(B)/test/sim/%.o: WARN += -Wno-switch-enum -Wno-format-truncation
 
+# sim: LIVES of them, both cores. sim-all: every adverse event at every request of some stories, and
+# every pair. sim-asan: as sim, with the sanitizers. sim-mutations: would a mistake be noticed?
 .PHONY: sim sim-all sim-asan sim-build sim-mutations
 sim-build:
 	@$(MAKE) -s $(SIM)/sim B=$(SIM) HARDEN= CPPFLAGS="-Dmain=cleanup_main -Wno-missing-prototypes"
@@ -203,11 +205,6 @@ bench: deps static
 	$(PY) test/bench/bench.py $(S)/$(PROG) $(S)/floor
 fleet: deps static
 	$(PY) test/bench/fleet.py $(S)/$(PROG) $(N)
-
-# The protocol as a Promela model, with spin: docs/model.md.
-model:
-	$(call install,spin gcc)
-	test/model/run.sh
 
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
