@@ -146,6 +146,19 @@ static void judge_service(struct world *w)
 		set_uid(s->ours, s->uid);
 }
 
+/* What was refused to a Job that lived on is asked anew of one that has ended. */
+static void begin(struct world *w, enum trigger t, int64_t now)
+{
+	static const enum ask anew[] = { ASK_DELETE_JOB, ASK_SERVICE };
+
+	w->over = (struct over){ t, now, w->seq };
+	for (size_t i = 0; i < ARRAY_SIZE(anew); i++) {
+		struct asked *a = &w->asked[anew[i]];
+		if (a->refused)
+			a->due_ms = a->patience_ms;
+	}
+}
+
 /* What follows from all that is known by now, and since when. */
 static void settle(struct world *w, const struct config *cfg, int64_t now)
 {
@@ -162,7 +175,7 @@ static void settle(struct world *w, const struct config *cfg, int64_t now)
 	if (!t)
 		w->over = (struct over){ .trigger = TRIGGER_NONE };
 	else if (!before || late)
-		w->over = (struct over){ t, now, w->seq };
+		begin(w, t, now);
 	if (w->over.trigger)
 		judge_service(w);
 	else
@@ -292,6 +305,7 @@ static void fold_pods(struct world *w, const struct config *cfg, struct answer *
 	if (why) {
 		idle_forget(&w->idle);
 		idle_unknown(&w->idle, why);
+		w->idle.cleared = why;
 	}
 }
 

@@ -256,20 +256,35 @@ class Api:
         if route.group == REVIEWS.group and request.user != rbac.ANONYMOUS:
             return      # system:basic-user: every authenticated user may
         resource = route.resource + (f"/{route.subresource}" if route.subresource else "")
-        if self.access.allowed(request.user, route.group, resource, request.verb, request.name):
-            return
+        if not self.access.allowed(request.user, route.group, resource, request.verb,
+                                   request.name):
+            raise Refused(self.forbidden(request))
+
+    @staticmethod
+    def subject(request):
+        """What an answer calls that which was asked for: jobs.batch "x"."""
+        route = request.route
+        subject = f"{route.resource}.{route.group}" if route.group else route.resource
+        return subject + (f' "{request.name}"' if request.name else "")
+
+    @staticmethod
+    def subject_details(request):
+        details = {"name": request.name} if request.name else {}
+        if request.route.group:
+            details["group"] = request.route.group
+        return {**details, "kind": request.route.resource}
+
+    def forbidden(self, request):
+        """The words of a missing role."""
+        route = request.route
+        user = request.user or self.access.user_of(request.headers)
+        resource = route.resource + (f"/{route.subresource}" if route.subresource else "")
         where = (f'in the namespace "{route.namespace}"' if route.namespace
                  else "at the cluster scope")
-        subject = f"{route.resource}.{route.group}" if route.group else route.resource
-        details = {"name": request.name} if request.name else {}
-        if route.group:
-            details["group"] = route.group
-        details["kind"] = route.resource
-        if request.name:
-            subject += f' "{request.name}"'
-        refuse(403, "Forbidden",
-               f'{subject} is forbidden: User "{request.user}" cannot {request.verb} resource '
-               f'"{resource}" in API group "{route.group}" {where}', details)
+        return json_response(403, status_object(
+            403, "Forbidden", f'{self.subject(request)} is forbidden: User "{user}" cannot '
+            f'{request.verb} resource "{resource}" in API group "{route.group}" {where}',
+            self.subject_details(request)))
 
     def _non_resource(self, request):
         if request.user == rbac.ANONYMOUS and request.path not in ("/healthz", "/livez",

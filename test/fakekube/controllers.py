@@ -58,6 +58,7 @@ class Controllers:
         self.ttl = False            # the TTL controller
         self.ttl_scale = 1.0        # real seconds per second of ttlSecondsAfterFinished
         self.hands_off = set()      # uids of jobs that no controller touches
+        self.lost = set()           # uids of pods whose node is lost: no kubelet ends them
         self._enabled = self._kubelet = True
         self._scheduled = False
         self._ttl_started = set()
@@ -119,7 +120,8 @@ class Controllers:
     def _pod_died(self, pod):
         """The containers have ended: the kubelet deletes the object for good, grace 0."""
         pod = self.store.get(PODS, *key_of(pod))
-        if pod is None or not self._kubelet or "deletionTimestamp" not in pod["metadata"]:
+        if (pod is None or not self._kubelet or "deletionTimestamp" not in pod["metadata"]
+                or pod["metadata"]["uid"] in self.lost):
             return
         delete_object(self.store, PODS, pod, grace=0)
 

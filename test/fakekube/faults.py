@@ -3,6 +3,8 @@
 Instead of doing what was asked:
     answer(status, body, ...)   any answer; text() is the plain-text kind
     throttled(), unavailable(), timeout_text(), etcd_timeout(), page()  answers seen in the wild
+    missing_role()              403 in RBAC's own words for this very request
+    denied_by_webhook(), denied_by_policy(), over_quota(), webhook_down()   what admission says
     reset_before_answer()       TCP RST, nothing was done
     close_before_answer()       clean close, nothing was done
     never_answer()              the connection stays open, silent
@@ -26,7 +28,7 @@ Watches (the request itself is answered as usual):
 import dataclasses
 import json
 
-from .api import JSON, TEXT, Response, status_object
+from .api import JSON, TEXT, Response, json_response, status_object
 
 
 @dataclasses.dataclass
@@ -84,6 +86,50 @@ def etcd_timeout():
 
 def page(code=404):
     return answer(code, b"<html><body><h1>Not here</h1></body></html>", "text/html")
+
+
+def answer_to(fn):
+    """fn(api, request) makes the Response."""
+    return Action("answer_to", fn=fn)
+
+
+def missing_role():
+    """What RBAC says; and what a 1.36 API server says to anybody for its first second."""
+    return answer_to(lambda api, request: api.forbidden(request))
+
+
+def denied_by_webhook(words="not today", name="guard.example.com", code=403):
+    """The status is the webhook's choice."""
+    return status(code, "Forbidden" if code == 403 else None,
+                  f'admission webhook "{name}" denied the request: {words}')
+
+
+def denied_by_policy(words="not today", name="guard", reason="Invalid"):
+    """A ValidatingAdmissionPolicy; without a reason of its own it is 422 Invalid."""
+    def fn(api, request):
+        details = api.subject_details(request)
+        message = (f"{api.subject(request)} is forbidden: ValidatingAdmissionPolicy '{name}' with "
+                   f"binding '{name}' denied request: {words}")
+        code = {"Invalid": 422, "Forbidden": 403, "RequestEntityTooLarge": 413}[reason]
+        return json_response(code, status_object(code, reason, message, details))
+    return answer_to(fn)
+
+
+def over_quota(words="exceeded quota: objects, requested: count/events=1, used: "
+                     "count/events=100, limited: count/events=100"):
+    def fn(api, request):
+        return json_response(403, status_object(
+            403, "Forbidden", f"{api.subject(request)} is forbidden: {words}",
+            api.subject_details(request)))
+    return answer_to(fn)
+
+
+def webhook_down(name="guard.example.com"):
+    """failurePolicy: Fail, and nobody is there: an outage, no answer."""
+    return status(500, "InternalError", "Internal error occurred: failed calling webhook "
+                  f'"{name}": failed to call webhook: Post "https://guard.guard.svc:443/?timeout='
+                  '10s": dial tcp 10.0.0.9:443: connect: connection refused',
+                  {"causes": [{"message": f'failed calling webhook "{name}"'}]})
 
 
 def reset_before_answer():

@@ -13,14 +13,14 @@ import time
 import traceback
 import uuid
 
-from . import builders, rbac
+from . import builders, faults, rbac
 from .api import Api
 from .controllers import Controllers, delete_object
 from .faults import Match, Trigger
 from .metrics import Metrics
 from .pki import default_pki
 from .server import Server
-from .store import BY_KIND, EVENTS, JOBS, PODS, SERVICES, Clock, Store, key_of
+from .store import BY_KIND, EVENTS, JOBS, PODS, SERVICES, Clock, Store, key_of, rfc3339
 
 KIND_NAMES = {"job": JOBS, "service": SERVICES, "pod": PODS, "event": EVENTS}
 
@@ -598,6 +598,16 @@ class FakeKube:
         return self._edit(PODS, name, lambda p: builders.set_pod_status(
             p, phase, self.now(), states, ready, restarts))
 
+    def lose_pod(self, name, overdue=300):
+        """Its node is lost: it has been Terminating for so long past its deletionTimestamp."""
+        def run():
+            pod = self.store.get(PODS, self.namespace, name)
+            self._controllers.lost.add(pod["metadata"]["uid"])
+            delete_object(self.store, PODS, pod)
+            self.edit("pod", name, lambda p: p["metadata"].update(
+                deletionTimestamp=rfc3339(self.now() - overdue)))
+        self.call(run)
+
     # ---- the request log ----
 
     @property
@@ -638,6 +648,16 @@ class FakeKube:
         trigger = Trigger(self._match(match), action, nth, times)
         self.call(self.server.faults.append, trigger)
         return trigger
+
+    def refuse_at_first(self, seconds=1.0, **match):
+        """From the first request on, for so long: 403 in the words of a missing role, as an API
+        server of 1.36 answers right after its start."""
+        began = []
+
+        def is_early(_):
+            began.append(time.monotonic())
+            return began[-1] - began[0] < seconds
+        return self.fault(faults.missing_role(), times=None, when=is_early, **match)
 
     @contextlib.contextmanager
     def faulty(self, action, **options):

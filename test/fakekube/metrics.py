@@ -18,6 +18,7 @@ class Metrics:
                 a function    fn(n-th request, now) -> any of these
     items       a raw list that replaces the answer's items
     drop_pods   names of pods that are missing from the answer
+    shape       fn(items) -> the items of the answer: doubled, nameless, in another order
     memory      what every container is said to use
     """
 
@@ -30,6 +31,7 @@ class Metrics:
         self.step, self.base = 1.0, None
         self.items = None
         self.drop_pods = set()
+        self.shape = None
         self.memory = "50000000"
         self.default = "2m"
         self.requests = 0
@@ -94,4 +96,4 @@ class Metrics:
                                            "labels": meta.get("labels", {})},
                               "timestamp": stamp, "window": self.window,
                               "containers": containers})
-        return items
+        return self.shape(items) if self.shape else items

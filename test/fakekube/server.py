@@ -351,6 +351,9 @@ class Server:
             request.user = self.api.access.user_of(request.headers)
             response = dataclasses.replace(action.response,
                                            headers=dict(action.response.headers))
+        elif kind == "answer_to":
+            request.user = self.api.access.user_of(request.headers)
+            response = action.fn(self.api, request)
         elif kind == "huge":
             return await self._send_huge(connection, request, action.count)
         else:
