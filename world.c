@@ -345,10 +345,13 @@ static void settle(struct world *w, const struct config *cfg, int64_t now)
 	}
 	enum trigger t = why_over(w, cfg), before = w->over.trigger;
 	bool         late = before == TRIGGER_MISSING && t != before; /* it came after all */
-	if (!t)
+	if (!t) {
 		w->over = (struct over){ .trigger = TRIGGER_NONE };
-	else if (!before || late)
+	} else if (!before || late) {
 		w->over = (struct over){ t, now, w->seq };
+		if (w->asked[ASK_DELETE_JOB].refused) /* to a Job that was not over */
+			w->asked[ASK_DELETE_JOB].due_ms = w->asked[ASK_DELETE_JOB].patience_ms;
+	}
 	if (w->over.trigger)
 		judge_service(w);
 	else
