@@ -566,8 +566,8 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 		set_uid(s->uid, s->ours);
 	} else if (r->is.what == K8S_ABSENT) {
 		s->known = ABSENT;
-	} else if (r->is.what != K8S_REFUSED) {
-		s->doubt = w->seq; /* another one has the name, or who knows */
+	} else {
+		s->doubt = w->seq; /* another one has the name, or the collector took it, or who knows */
 	}
 }
 
