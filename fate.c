@@ -54,7 +54,8 @@ enum fate pods_fate(const struct world *w)
 {
 	if (!job_has_ended(w))
 		return FATE_NONE;
-	if (pods_are_forbidden(w) && w->asked[ASK_PODS].sent > job_ended_at(w))
+	const struct asked *a = &w->asked[ASK_PODS];
+	if (pods_are_forbidden(w) && (a->sent > job_ended_at(w) || a->due_ms > job_ended_ms(w)))
 		return FATE_OFF; /* nothing is known of them: Background takes them along */
 	return pods_are_known(w) && !staying_pod(w) ? FATE_DELETED : FATE_NONE;
 }

@@ -164,7 +164,9 @@ void report_changes(struct report *r, const struct world *w, const struct config
 	tell_grace(r, w, cfg, now);
 	if (!cfg->dry_run)
 		tell_fates(r, w, cfg, now);
-	if (job_is_live(w) && w->job.suspended && r->why != w->idle.why)
+	/* unknown without a reading: suspended, or the last look did not bear it out */
+	if (job_is_live(w) && w->idle.reading == READING_UNKNOWN && r->why != w->idle.why &&
+	    !job_is_on_hold(w, now))
 		report_reading(r, w, cfg);
 }
 

@@ -345,10 +345,13 @@ static void settle(struct world *w, const struct config *cfg, int64_t now)
 	}
 	enum trigger t = why_over(w, cfg), before = w->over.trigger;
 	bool         late = before == TRIGGER_MISSING && t != before; /* it came after all */
-	if (!t)
+	if (!t) {
 		w->over = (struct over){ .trigger = TRIGGER_NONE };
-	else if (!before || late)
+	} else if (!before || late) {
 		w->over = (struct over){ t, now, w->seq };
+		if (w->asked[ASK_DELETE_JOB].refused) /* to a Job that was not over */
+			w->asked[ASK_DELETE_JOB].due_ms = w->asked[ASK_DELETE_JOB].patience_ms;
+	}
 	if (w->over.trigger)
 		judge_service(w);
 	else
@@ -563,8 +566,8 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 		set_uid(s->uid, s->ours);
 	} else if (r->is.what == K8S_ABSENT) {
 		s->known = ABSENT;
-	} else if (r->is.what != K8S_REFUSED) {
-		s->doubt = w->seq; /* another one has the name, or who knows */
+	} else {
+		s->doubt = w->seq; /* another one has the name, or the collector took it, or who knows */
 	}
 }
 
