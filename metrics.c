@@ -247,13 +247,13 @@ static int64_t window_parse(const char *s)
 	double ms = 0;
 
 	while (s && *s) {
-		char  *end;
-		double v = isdigit((unsigned char)*s) ? strtod(s, &end) : -1;
+		char  *end = NULL;
+		double v = isdigit((unsigned char)*s) ? strtod(s, &end) : 0;
 		size_t u = 0;
-		while (v >= 0 && u < ARRAY_SIZE(units) &&
+		while (end && u < ARRAY_SIZE(units) &&
 		       strncmp(end, units[u].unit, strlen(units[u].unit)) != 0)
 			u++;
-		if (v < 0 || u == ARRAY_SIZE(units))
+		if (!end || u == ARRAY_SIZE(units))
 			return 0;
 		ms += v * units[u].ms;
 		s = end + strlen(units[u].unit);
@@ -400,7 +400,7 @@ static const char *why_not_after(const struct idle_count *c, enum reading readin
 		return "too long without an idle reading";
 	if (m && m->pod_set != c->pod_set)
 		return "other pods"; /* or none: one whose container starts anew is left out */
-	if (reading == READING_IDLE && m->oldest_ms - c->newest_sample_ms > gap_ms)
+	if (m && reading == READING_IDLE && m->oldest_ms - c->newest_sample_ms > gap_ms)
 		return "too long between two samples";
 	return NULL;
 }

@@ -2,12 +2,13 @@
 
 #include <string.h>
 
+#include "look.h"
+
 #define LOOK_MS        INT64_C(2000)  /* no more may an Event take, or a look that may fail */
 #define SIGNAL_READ_MS INT64_C(1000)  /* the one read behind a signal */
 #define NEWS_MS        INT64_C(500)   /* events come in bursts: no more than two reads a second */
 #define REREAD_MS      INT64_C(60000) /* the Job is read again at least this often */
 #define REREAD_CHECKS  6              /* ... and with every sixth check */
-#define FRESH_MS       INT64_C(60000) /* no evidence for a DELETE is older, at long intervals */
 #define RECENT_MS      INT64_C(2000)  /* adoption follows a read of the Job as closely, ... */
 #define POLL_MIN_MS    INT64_C(100)
 #define POLL_MAX_MS    INT64_C(2000)
@@ -75,43 +76,10 @@ RULE(delete_ended_job)
 
 /* ---- The last look ---- */
 
-static int64_t fresh_ms(const struct config *cfg)
-{
-	return min_ms(2 * cfg->interval_ms, FRESH_MS);
-}
-
-/* Told by a request that was sent behind the last look's beginning, and not long ago. */
-static bool is_looked_at(const struct world *w, const struct config *cfg, enum ask a, int64_t now)
-{
-	return w->asked[a].told > w->idle.look && now - w->asked[a].told_ms < fresh_ms(cfg);
-}
-
-/* ... until they may be asked for again. */
-static bool pods_are_left_out(const struct world *w, int64_t now)
-{
-	return pods_are_forbidden(w) && now < w->asked[ASK_PODS].due_ms;
-}
-
-static bool pods_are_looked_at(const struct world *w, const struct config *cfg, int64_t now)
-{
-	return pods_are_left_out(w, now) || is_looked_at(w, cfg, ASK_PODS, now);
-}
-
-static bool job_is_looked_at(const struct world *w, const struct config *cfg, int64_t now)
-{
-	return is_looked_at(w, cfg, ASK_JOB, now) &&
-	       (pods_are_left_out(w, now) || w->asked[ASK_JOB].told > w->asked[ASK_PODS].told_at);
-}
-
 /* Not before the DELETE may be tried again. */
 static int64_t look_due_ms(const struct world *w)
 {
 	return w->idle.look ? w->asked[ASK_DELETE_JOB].due_ms : NEVER;
-}
-
-static bool reading_is_old(const struct world *w, const struct config *cfg, int64_t now)
-{
-	return idle_is_due(w, cfg, now) && now - w->idle.reading_ms >= fresh_ms(cfg);
 }
 
 RULE(look_at_service)
@@ -121,26 +89,20 @@ RULE(look_at_service)
 
 RULE(look_at_pods)
 {
-	return pods_are_looked_at(w, cfg, now) ? NEVER : look_due_ms(w);
+	return look_has_pods(w, cfg, now) ? NEVER : look_due_ms(w);
 }
 
 RULE(look_at_job)
 {
-	return pods_are_looked_at(w, cfg, now) && !job_is_looked_at(w, cfg, now) ? look_due_ms(w)
-										 : NEVER;
-}
-
-/* Without status.ready and without the right to list pods nobody can know: then never. */
-static bool pending_is_known(const struct world *w, int64_t now)
-{
-	return !pods_are_left_out(w, now) || w->job.ready >= 0;
+	return look_has_pods(w, cfg, now) && !look_has_job(w, cfg, now) ? look_due_ms(w) : NEVER;
 }
 
 RULE(delete_idle_job)
 {
-	if (!pods_are_looked_at(w, cfg, now) || !job_is_looked_at(w, cfg, now))
+	if (!look_has_pods(w, cfg, now) || !look_has_job(w, cfg, now))
 		return NEVER;
-	if (idle_is_due(w, cfg, now) ? reading_is_old(w, cfg, now) : !pending_is_known(w, now))
+	if (idle_is_due(w, cfg, now) ? look_wants_reading(w, cfg, now)
+				     : !look_knows_pending(w, now))
 		return NEVER;
 	return look_due_ms(w);
 }
@@ -432,7 +394,7 @@ static int64_t reading_due_ms(const struct world *w, const struct config *cfg, i
 
 	if (due == NEVER || job_is_on_hold(w, now))
 		return NEVER;
-	return reading_is_old(w, cfg, now) ? 0 : due;
+	return look_wants_reading(w, cfg, now) ? 0 : due;
 }
 
 RULE(check_cpu)

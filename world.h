@@ -161,6 +161,20 @@ struct world {
 void world_init(struct world *w, int64_t now);
 void world_fini(struct world *w);
 
+/* What was counted is about the past. */
+static inline void idle_forget(struct idle *i)
+{
+	idle_count_clear(&i->count);
+	i->look = 0;
+}
+
+/* @why: a literal. */
+static inline void idle_unknown(struct idle *i, const char *why)
+{
+	i->reading = READING_UNKNOWN;
+	i->why = why;
+}
+
 /* ---- What follows from it ---- */
 
 static inline bool job_seen(const struct world *w)
