@@ -258,13 +258,12 @@ static void take_answer(struct run *r, struct k8s_result *res)
 		k8s_result_refuse(res, &err);
 	x.is.what = res->answer;
 	int64_t now = now_ms();
-	int64_t     reading = r->world.idle.reading_ms;
-	const char *why = r->world.idle.why;
+	int64_t reading = r->world.idle.reading_ms;
 	tell_deletion(r, &x);
 	world_fold(&r->world, r->cfg, &x, now);
 	report_answer(&r->report, &r->world, r->cfg, &x, f->broker ? NULL : &f->request,
 		      res->by_role, res->words, now);
-	if (reading != r->world.idle.reading_ms || why != r->world.idle.why) /* or was refuted */
+	if (reading != r->world.idle.reading_ms)
 		report_reading(&r->report, &r->world, r->cfg);
 	if (f->ask == ASK_JOB)
 		(void)malloc_trim(0); /* what handshakes and long answers left */
