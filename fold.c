@@ -338,8 +338,8 @@ static void fold_delete_pod(struct world *w, const struct answer *r, int64_t now
 {
 	struct k8s_pods *list = &w->pods.list;
 
-	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT && r->is.what != K8S_CONFLICT)
-		return;
+	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT)
+		return; /* a conflict, too: the list tells if it is another's by now */
 	for (size_t i = 0; i < list->count; i++)
 		if (&list->items[i] == staying_pod(w)) {
 			list->items[i].deleting = true;
