@@ -498,7 +498,10 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return signal_is_answered(w);
 	if (now >= job_kept_until_ms(w, cfg))
 		return false;
-	return (service_fate(w) && queues_fate(w, cfg, now)) || now >= teardown_deadline_ms(w, cfg);
+	/* the last walk is for whoever comes behind the Job */
+	bool queues = queues_fate(w, cfg, now) ||
+		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
+	return (service_fate(w) && queues) || now >= teardown_deadline_ms(w, cfg);
 }
 
 static bool is_over(const struct world *w, const struct config *cfg, int64_t now)
