@@ -124,7 +124,12 @@ enum fate self_fate(const struct world *w, const struct config *cfg)
 		return FATE_ABSENT;
 	if (a->refused >= SELF_TRIES)
 		return FATE_FORBIDDEN;
-	return a->failed + a->refused >= SELF_TRIES || w->self == UNKNOWN ? FATE_LEFT : FATE_NONE;
+	if (w->self == UNKNOWN) {
+		a = &w->asked[ASK_SELF];
+		bool asked = is_refused(w, ASK_SELF) || a->sent > w->over.seq; /* now it counts */
+		return asked && a->failed + a->refused >= REFUSED_BELIEVED ? FATE_LEFT : FATE_NONE;
+	}
+	return a->failed + a->refused >= SELF_TRIES ? FATE_LEFT : FATE_NONE;
 }
 
 /* What is not settled when time is up. */

@@ -50,7 +50,10 @@ RULE(read_behind_signal)
 
 RULE(read_self)
 {
-	return cfg->delete_self && w->self == UNKNOWN && !w->over.trigger ? 0 : NEVER;
+	bool now_or_never = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
+
+	return cfg->delete_self && w->self == UNKNOWN && (!w->over.trigger || now_or_never) ? 0
+											    : NEVER;
 }
 
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
@@ -293,7 +296,7 @@ RULE(delete_self)
 	bool late = !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return next && !late && slot_is_free(w, now) ? 0 : NEVER;
+	return next && w->self == THERE && !late && slot_is_free(w, now) ? 0 : NEVER;
 }
 
 /* ---- Watching ---- */
