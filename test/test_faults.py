@@ -43,10 +43,11 @@ REPLAYS = 3
 # ---- The stage ----
 
 class FakeBroker:
-    """Two queues of ours and one of the neighbour's behind a management API, and its faults."""
+    """Three queues of ours and one of the neighbour's behind a management API, and its faults."""
 
     def __init__(self):
-        self.names = {f"grpc-job-{JOB_ID}-{end}" for end in "ab"} | {NEIGHBOUR + "-a"}
+        self.names = {f"grpc-job-{JOB_ID}-{end}" for end in ("a", "b", "x-c")} | {
+            NEIGHBOUR + "-a"}
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         self.proxy = FaultProxy(self._server.server_address[1])
@@ -321,7 +322,7 @@ def play(directory, cell):
     """Raises AssertionError where the cell does not hold."""
     row, fault, mode = cell
     want = expected(*cell)
-    with stage(directory, broker=row.is_broker) as staged:
+    with stage(directory, broker=row.needs_broker) as staged:
         staged.begin(row.life)
         armed = fault.arm(staged, row, 1 if mode == "once" else None)
         cleaner = staged.start(TEARDOWN_TIMEOUT_SECONDS=100 if mode == "ever" else 160, **row.env)
