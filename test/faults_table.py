@@ -338,6 +338,9 @@ CONNECTION = [
     Fault("a-byte-a-second", "lost", of_stream(faults.drip(SPEED), faults.watch_split(1))),
     Fault("answer-lost", "lost", of_stream(faults.lose_answer(), faults.watch_after(0, "reset")),
           faultproxy.lose()),
+    Fault("body-cut", "lost", of_stream(faults.cut_body(20), faults.watch_after(0, "end")),
+          faultproxy.cut()),
+    Fault("body-100MB", "trouble", same(faults.huge_body())),
 ]
 
 STATUS = [
@@ -373,8 +376,6 @@ STATUS = [
 ]
 
 BODY = [
-    Fault("body-cut", "lost", of_stream(faults.cut_body(20), faults.watch_after(0, "end")),
-          faultproxy.cut()),
     Fault("body-empty", "garbage", garbage(b"")),
     Fault("body-not-json", "garbage", garbage(b'{"kind":"Job","metadata":{"name":'),
           faultproxy.answer(200, b"rubbish")),
@@ -383,7 +384,6 @@ BODY = [
     Fault("body-null", "garbage", garbage(b"null")),
     Fault("body-not-utf8", "garbage", garbage(b'{"kind":"\xff\xfe\x00"}')),
     Fault("body-100000-deep", "garbage", garbage(NEVER_ENDING)),
-    Fault("body-100MB", "trouble", same(faults.huge_body())),
     Fault("200-page", "trouble", same(faults.page(200))),
 ]
 
@@ -512,6 +512,7 @@ LISTED = [
 ]
 
 FAMILIES = {"connection": CONNECTION, "status": STATUS, "body": BODY, "tls": TLS, "listed": LISTED}
+TRANSPORT = ("connection", "tls")   # how an answer comes, or not: make test plays these once
 
 
 # ---- Rules ----
