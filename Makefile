@@ -189,7 +189,8 @@ e2e: deps
 control-plane: deps-e2e
 	test/e2e/control-plane.sh build/control-plane
 
-# Every request and every fault, once, for a minute, for ever: a table. make test plays them once.
+# Every request and every fault, once, for a minute, for ever: a table. make test plays those of the
+# transport, once; what answers say is the simulator's part there.
 faults: deps all
 	$(PY) test/faults_table.py
 

@@ -50,7 +50,10 @@ RULE(read_behind_signal)
 
 RULE(read_self)
 {
-	return cfg->delete_self && w->self == UNKNOWN && !w->over.trigger ? 0 : NEVER;
+	bool now_or_never = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
+
+	return cfg->delete_self && w->self == UNKNOWN && (!w->over.trigger || now_or_never) ? 0
+											    : NEVER;
 }
 
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
@@ -293,7 +296,7 @@ RULE(delete_self)
 	bool late = !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return next && !late && slot_is_free(w, now) ? 0 : NEVER;
+	return next && w->self == THERE && !late && slot_is_free(w, now) ? 0 : NEVER;
 }
 
 /* ---- Watching ---- */
@@ -498,7 +501,10 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return signal_is_answered(w);
 	if (now >= job_kept_until_ms(w, cfg))
 		return false;
-	return (service_fate(w) && queues_fate(w, cfg, now)) || now >= teardown_deadline_ms(w, cfg);
+	/* the last walk is for whoever comes behind the Job */
+	bool queues = queues_fate(w, cfg, now) ||
+		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
+	return (service_fate(w) && queues) || now >= teardown_deadline_ms(w, cfg);
 }
 
 static bool is_over(const struct world *w, const struct config *cfg, int64_t now)

@@ -112,6 +112,7 @@ struct world {
 	int64_t  tick_ms; /* the last world_tick() */
 	int64_t  skew_ms; /* the API server's Unix time less now_ms(), by its last Date header */
 	bool     skewed;  /* ... of which there has been one */
+	int64_t  started_unix_ms; /* skewed: when we started, or later, by the first */
 
 	struct asked asked[ASKS];
 
