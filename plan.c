@@ -285,7 +285,7 @@ RULE(read_service_last)
 {
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return next && !slot_is_free(w, now) ? 0 : NEVER;
+	return next && !slot_is_free(w, now) ? w->asked[ASK_DELETE_SELF].due_ms : NEVER;
 }
 
 RULE(delete_self)
@@ -399,7 +399,7 @@ static int64_t reading_due_ms(const struct world *w, const struct config *cfg, i
 
 RULE(check_cpu)
 {
-	return metrics_are_gathered(w, now) ? NEVER : reading_due_ms(w, cfg, now);
+	return reading_due_ms(w, cfg, now); /* where they are gathered, it may not be asked now */
 }
 
 RULE(list_pods_to_check)
