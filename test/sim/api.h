@@ -89,7 +89,7 @@ bool request_parse(const char *method, const char *url, const char *body, struct
 
 /* What metrics answers leave out or make up; each for as long as it is set. */
 struct metrics_quirks {
-	bool twice, no_pod, no_container, extra_entry, negative, no_time, empty, half_window;
+	bool twice, no_pod, no_container, extra_entry, negative, no_time, empty, frozen;
 };
 extern struct metrics_quirks quirks;
 

@@ -307,7 +307,7 @@ static void trouble_of_the_process(void)
 
 static void quirk(void)
 {
-	int64_t which = in(0, 7);
+	int64_t which = in(0, 8);
 	bool    lasts = (which == 0 || which == 3) && odds(200); /* one can live with these */
 
 	story_add(when(), HAPPEN_QUIRK, which, lasts ? FOR_EVER : how_long());

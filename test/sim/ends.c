@@ -142,7 +142,7 @@ void promise_on_exit(int status)
 
 static const char *left_queue(void)
 {
-	if (newcomer_is_there() || evidence.broker_final || broker.down)
+	if (newcomer_has_come() || evidence.broker_final || broker.down)
 		return NULL; /* nobody can tell whose they are; or our user may not */
 	for (int i = 0; i < broker.count; i++) {
 		const struct queue *q = &broker.queues[i];
@@ -196,7 +196,7 @@ static bool pods_are_left(void)
 {
 	if (!our_uid()[0] || !pods_of(our_uid()))
 		return false;
-	if (newcomer_is_there() && !evidence.knows_ours) {
+	if (newcomer_has_come() && !evidence.knows_ours) {
 		window("RESTART_BESIDE_NEWCOMER");
 		return false;
 	}
@@ -213,10 +213,10 @@ static const char *left(void)
 		return faults_deny_for_ever() && our_job()->ttl_s < 0 ? NULL : left_job(our_job());
 	if (pods_are_left())
 		return pods_are_its_business() ? "left-pods" : NULL;
-	if (s && s->whose == OURS && !s->inherited && !newcomer_is_there() &&
+	if (s && s->whose == OURS && !s->inherited && !newcomer_has_come() &&
 	    !has_window("ANEW_BETWEEN"))
 		return "left-service";
-	if (self && self->whose == OURS && !newcomer_is_there())
+	if (self && self->whose == OURS && !newcomer_has_come())
 		return "left-self";
 	return left_queue();
 }

@@ -125,6 +125,8 @@ void evidence_on_told_job(const struct job *j)
 	}
 	if (j->whose == OURS)
 		e.knows_ours = true;
+	else if (!e.knows_ours)
+		e.serves_newcomer = true;
 }
 
 /* ---- The last look ---- */
@@ -332,7 +334,7 @@ bool evidence_service_first(const struct service *s)
 {
 	const struct job *j = job_of(cluster.job_name);
 
-	return !j || j->created_ms >= s->created_ms;
+	return !e.read_taken && (!j || j->created_ms >= s->created_ms);
 }
 
 /* It came between our look at the Job's name and the DELETE of the queue, which is of that page. */

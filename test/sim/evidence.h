@@ -23,8 +23,9 @@ struct evidence {
 	uint64_t read_rv;
 	bool     read_taken, read_absent; /* that one: by a newcomer; nobody has the name */
 	bool     knows_ours;
-	int      told_active; /* status.active, as last told */
-	bool     read_gone;   /* a read said that our Job is gone, or its name is another's */
+	bool     serves_newcomer; /* ours was gone when it started: the other one is its Job */
+	int      told_active;     /* status.active, as last told */
+	bool     read_gone;       /* a read said that our Job is gone, or its name is another's */
 	int      queues_since_read;
 	/* the last look's pods */
 	int64_t looked_ms; /* when the last list of them was made; -1 = none */

@@ -262,12 +262,12 @@ static void set_quirk(int64_t which)
 {
 	bool *const all[] = { &quirks.twice,       &quirks.no_pod,   &quirks.no_container,
 			      &quirks.extra_entry, &quirks.negative, &quirks.no_time,
-			      &quirks.empty };
+			      &quirks.empty,       &quirks.frozen };
 
-	if (which == 7) /* the one that is busy is missing, and another one there twice */
+	if (which == 8) /* the one that is busy is missing, and another one there twice */
 		quirks.twice = quirks.no_pod = true;
 	else
-		*all[which % 7] = true;
+		*all[which % 8] = true;
 }
 
 static void right_back(int arg)

@@ -96,6 +96,8 @@ void promise_on_answer(const struct request *q, const struct answer *a)
 
 static void others(const char *what, enum whose whose, const char *name)
 {
+	if (whose == NEWCOMERS && evidence.serves_newcomer && !evidence.knows_ours)
+		return; /* for all that it can know, that is its own */
 	broken(whose == NEWCOMERS ? "newcomer" : "neighbour", "%s %s is deleted", what, name);
 }
 
@@ -170,8 +172,12 @@ void promise_on_service_delete(const struct service *s, enum actor actor)
 {
 	if (actor == BY_OWNER)
 		return;
-	if (s->inherited) {
+	if (s->inherited && !(actor == BY_CLEANER && evidence.read_taken)) {
 		window("INHERIT");
+		return;
+	}
+	if (s->inherited) {
+		others("Service", NEWCOMERS, s->name);
 		return;
 	}
 	if (s->whose == OURS) {

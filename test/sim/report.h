@@ -28,7 +28,7 @@ struct report {
 
 void report_life(struct report *r, uint64_t seed, const struct verdict *v,
 		 const struct life_stats *s);
-void report_crash(struct report *r, uint64_t seed, int signal_number);
+void report_crash(struct report *r, uint64_t seed, int status); /* of wait() */
 bool report_write(const struct report *r, int fd);
 void report_read(struct report *total, int fd); /* adds it */
 

@@ -1,4 +1,4 @@
-"""What the model (test/model) found: each of these was a flaw of the program once."""
+"""Flaws that a model of the protocol found once; the simulator finds them now (test/sim/mutations)."""
 import asyncio
 import contextlib
 import json
