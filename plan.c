@@ -131,6 +131,12 @@ RULE(read_until_gone)
 	return poll_due_ms(w, ASK_JOB, w->deleting_ms);
 }
 
+/* Of a Job that was never seen: it may have come since. */
+static bool name_is_old(const struct world *w)
+{
+	return !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
+}
+
 /* What could be a newcomer's by now is not touched before the name was read behind it. */
 RULE(read_whose)
 {
@@ -141,8 +147,7 @@ RULE(read_whose)
 	bool pods = !job_seen(w) && staying_pod(w) && read < w->asked[ASK_PODS].told_at;
 	bool queue = (w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE) &&
 		     read < w->queues.page_at;
-	bool late =
-		!job_seen(w) && self_is_next(w, cfg, now) && read < w->asked[ASK_SERVICE].told_at;
+	bool late = name_is_old(w) && self_is_next(w, cfg, now);
 
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
@@ -285,15 +290,16 @@ RULE(read_service_last)
 {
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return next && !slot_is_free(w, now) ? w->asked[ASK_DELETE_SELF].due_ms : NEVER;
+	if (!next || name_is_old(w) || slot_is_free(w, now))
+		return NEVER;
+	return w->asked[ASK_DELETE_SELF].due_ms;
 }
 
 RULE(delete_self)
 {
-	bool late = !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return next && !late && slot_is_free(w, now) ? 0 : NEVER;
+	return next && !name_is_old(w) && slot_is_free(w, now) ? 0 : NEVER;
 }
 
 /* ---- Watching ---- */
