@@ -451,10 +451,11 @@ static void fold_broker(struct world *w, const struct config *cfg, const struct 
 		queues_fold_neighbour(q, n, &r->is);
 	else
 		queues_fold_delete(q, n, &r->is, now);
+	struct asked *del = &w->asked[ASK_DELETE_QUEUE], *list = &w->asked[ASK_QUEUES];
 	if (r->is.what == K8S_REFUSED || r->is.what == K8S_CONFLICT)
-		w->asked[ASK_DELETE_QUEUE].due_ms = 0; /* of the next one this says nothing */
+		del->due_ms = del->patience_ms; /* of the next one this says nothing */
 	if (q->step == QUEUES_WALKED && q->refused.count)
-		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(q->walks, r->is.rnd);
+		list->due_ms = max_ms(list->patience_ms, now + backoff_ms(q->walks, r->is.rnd));
 }
 
 void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now)

@@ -20,14 +20,14 @@ import tempfile
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CORE = ["test_world", "test_plan", "test_ends", "test_lives"]
+CORE = ["test_world", "test_evidence", "test_plan", "test_ends", "test_lives", "test_chaos"]
 UNITS = {
     "asked.c": ["test_asked", *CORE],
     "fate.c": ["test_ends", "test_plan", "test_lives", "test_world"],
     "fold.c": CORE,
     "look.c": CORE,
-    "metrics.c": ["test_metrics", "test_idle", "test_world"],
-    "plan.c": ["test_plan", "test_ends", "test_lives"],
+    "metrics.c": ["test_metrics", "test_idle", "test_evidence"],
+    "plan.c": ["test_plan", "test_ends", "test_lives", "test_chaos"],
     "queues.c": ["test_queues", "test_ends", "test_lives"],
     "world.c": CORE,
 }

@@ -130,7 +130,7 @@ SCENES(the_last_walk,
 		 DELETE_SELF },
 	       { "nor where pods may not be listed",
 		 "cfg:broker " GONE "pods:refused pods:refused pods:refused pods:refused "
-				    "pods:refused pods:refused delete-service queues",
+		 "pods:refused pods:refused delete-service queues",
 		 DELETE_SELF },
 	       { "nor beside a newcomer", "cfg:broker " LIVE "+5 job:uid=B pods:p/deleting",
 		 "end torn-down" },
@@ -355,7 +355,7 @@ SCENES(the_end,
 		 TELL },
 	       { "... then the end",
 		 "cfg:teardown=20,noself " LIVE "+5 job:complete service delete-job +0.1 "
-						"job:absent pods delete-service tell:trouble",
+		 "job:absent pods delete-service tell:trouble",
 		 "end torn-down" },
        });
 

@@ -119,7 +119,7 @@ SCENES(watching,
 		 READ_AGAIN },
 	       { "... more often at short ones",
 		 "cfg:interval=1 " LIVE "+1 metrics:cpu=9 +1 metrics:cpu=9 +1 metrics:cpu=9 +1 "
-					"metrics:cpu=9 +1 metrics:cpu=9 +1",
+		 "metrics:cpu=9 +1 metrics:cpu=9 +1",
 		 READ_AGAIN },
 	       { "without a watch, at each check",
 		 LIVE "ended:refused +1 list:refused +1 list:refused +8", READ_AGAIN },
