@@ -246,13 +246,16 @@ static void faulty(void)
 		{ VERB_LIST, RES_METRICS },
 		{ VERB_LIST, RES_PODS },
 		{ VERB_DELETE, RES_PODS },
+		{ VERB_CREATE, RES_EVENTS },
 		{ ANY, RES_QUEUES },
 		{ VERB_DELETE, RES_QUEUES },
 	};
 	size_t i = (size_t)in(0, sizeof(what) / sizeof(what[0]) - 1);
+	bool   lasts = (what[i].verb == VERB_PATCH || what[i].resource == RES_EVENTS) && odds(200);
 
 	story_add(when(), HAPPEN_FAULTY,
-		  WHICH(what[i].verb, what[i].resource, in(FAULT_REFUSED, FAULT_HTML)), how_long());
+		  WHICH(what[i].verb, what[i].resource, in(FAULT_REFUSED, FAULT_HTML)),
+		  lasts ? FOR_EVER : how_long()); /* without these all goes on */
 }
 
 static void trouble_of_servers(void)

@@ -18,11 +18,12 @@ static struct {
 	int64_t read_ms, metrics_ms; /* the last answers of these; -1 = none in this start */
 	int64_t signal_ms;           /* -1 = none */
 	int64_t given_up_ms;         /* our own Job went then; -1 = not */
+	int64_t alone_ms;            /* since when our own Job alone is left; -1 = it is not */
 } seen;
 
 void ends_reset(void)
 {
-	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = -1;
+	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = seen.alone_ms = -1;
 }
 
 void ends_on_answer(const struct request *q, const struct answer *a)
@@ -292,7 +293,8 @@ static void check_watching(void)
 		broken(may(VERB_LIST, RES_METRICS) ? "not-measured" : "metrics-by-name",
 		       "no metrics were read for %lld s",
 		       (long long)(sim_ms() - seen.metrics_ms) / 1000);
-	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS && !s->anew &&
+	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) &&
+	    !faults_last(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS && !s->anew &&
 	    job_lives(our_job()) && !s->owner_count && sim_ms() - s->created_ms > REFUSED_MS)
 		broken("not-adopted", "the Service has no owner");
 }
@@ -324,8 +326,28 @@ void promises_at_end(void)
 
 /* ---- While a life goes on, every few seconds ---- */
 
+/* Nothing is left but queues, and our own Job holds the slot. */
+static void audit_slot(void)
+{
+	const struct job *self = job_of(cluster.self_name);
+	int64_t           longest = settings.teardown_ms + settings.missing_ms + SEC(300 + 120);
+
+	if (calm_for_ms() < 0 || !self || self->whose != OURS || job_of(cluster.job_name) ||
+	    !our_uid()[0] || job_pods_or_service_left() || settings.dry_run) {
+		seen.alone_ms = -1;
+		return;
+	}
+	if (seen.alone_ms < 0)
+		seen.alone_ms = sim_ms();
+	if (sim_ms() - seen.alone_ms > longest)
+		broken("slot-held", "our own Job is there %lld s after all else went",
+		       (long long)(sim_ms() - seen.alone_ms) / 1000);
+}
+
 void promises_audit(void)
 {
+	audit_slot();
+
 	const struct job     *j = our_job();
 	const struct service *s = service_of(cluster.service_name);
 

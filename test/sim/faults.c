@@ -34,6 +34,24 @@ void faults_reset(void)
 	denied_for_ever = false;
 }
 
+static bool matches(int64_t which, const struct request *q)
+{
+	int64_t verb = which & 15, resource = which >> 4 & 15;
+
+	return (verb == ANY || verb == (int64_t)q->verb) &&
+	       (resource == ANY ? q->resource != RES_QUEUES : resource == (int64_t)q->resource);
+}
+
+bool faults_last(enum verb v, enum resource r)
+{
+	struct request q = { .verb = v, .resource = r };
+
+	for (int i = 0; i < TROUBLES; i++)
+		if (troubles[i].until_ms == FOR_EVER && matches(troubles[i].which, &q))
+			return true;
+	return false;
+}
+
 bool faults_deny_for_ever(void)
 {
 	return denied_for_ever;
@@ -149,14 +167,6 @@ static const enum fault passing[] = {
 	FAULT_HTML,         FAULT_EMPTY_LIST,  FAULT_KILLED_BEFORE, FAULT_KILLED_AFTER,
 	FAULT_TERMED,       FAULT_FROZEN,
 };
-
-static bool matches(int64_t which, const struct request *q)
-{
-	int64_t verb = which & 15, resource = which >> 4 & 15;
-
-	return (verb == ANY || verb == (int64_t)q->verb) &&
-	       (resource == ANY ? q->resource != RES_QUEUES : resource == (int64_t)q->resource);
-}
 
 static enum fault server_fault(const struct request *q)
 {

@@ -103,6 +103,7 @@ static void others(const char *what, enum whose whose, const char *name)
 
 void promise_on_accepted_delete(const struct request *q, const struct job *j)
 {
+	evidence.basis = q->basis;
 	if (j->finalizers & FINALIZER_FOREGROUND && strcmp(q->policy, "Foreground") != 0 &&
 	    j->whose == OURS)
 		broken("foreground", "a foreground deletion of %s is turned into %s", j->name,
