@@ -5,9 +5,10 @@
 # make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
 # make fuzz      libFuzzer on the parsers            make timeline    draw the README's picture
 # make faults    the table of all faults             make longlife    100,000 checks
-# make model     the protocol, checked with spin     make valgrind    some scenarios, slowly
+# make sim       whole lives in a simulated cluster  make valgrind    some scenarios, slowly
 # make static-arm64, tls-test, reproducible          make seccomp-trace   where seccomp.json is from
 # make bench     what it costs, beside kubectl       make fleet       N=1000 of them at once
+# make mutants   would a mistake be noticed?         make sim-all     every event at every request
 # make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
 # make deps      install what the tests need         make clean       remove build/
 # Debian >= 12 or Ubuntu >= 24.04. What is missing is installed by the targets demo, test, asan,
@@ -42,7 +43,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-demo deps-static deps-lint deps-image deps-fuzz deps-e2e check test \
-        demo timeline asan valgrind faults longlife model bench fleet e2e control-plane fuzz libcurl static \
+        demo timeline asan valgrind faults longlife bench fleet e2e control-plane fuzz mutants libcurl static \
         image image-test lint fmt fmt-check readme clean help version
 
 all: $(B)/$(PROG)
@@ -68,7 +69,7 @@ SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES)) --known test/sim/known
 # Its statics in sections of their own, so that each start of the program finds them as they were.
 $(B)/prog.o: $(SIM_PROG:%.c=$(B)/%.o)
 	$(LD) -r -o $@ $^
-	objcopy --rename-section .data=prog_data --rename-section .data.rel.local=prog_data \
+	objcopy --rename-section .data=prog_data --rename-section .data.rel.local=prog_data --rename-section .data.rel=prog_data \
 		--rename-section .bss=prog_bss,alloc,load,data,contents $@
 
 $(B)/sim: $(SIM_C:%.c=$(B)/%.o) $(B)/prog.o
@@ -77,6 +78,8 @@ $(B)/sim: $(SIM_C:%.c=$(B)/%.o) $(B)/prog.o
 # where most of many cases are none of a file's; and names are cut, where a story is absurd
 $(B)/test/sim/%.o: WARN += -Wno-switch-enum -Wno-format-truncation
 
+# sim: LIVES of them, both cores. sim-all: every adverse event at every request of some stories, and
+# every pair. sim-asan: as sim, with the sanitizers. sim-mutations: would a mistake be noticed?
 .PHONY: sim sim-all sim-asan sim-build sim-mutations
 sim-build:
 	@$(MAKE) -s $(SIM)/sim B=$(SIM) HARDEN= CPPFLAGS="-Dmain=cleanup_main -Wno-missing-prototypes"
@@ -100,14 +103,23 @@ STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev libc-ares-dev perl $(CROSS_DEPS)
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
 
+# Sets $sudo, or fails: root needs none; who may use it without a password, or has a terminal to be
+# asked for one, gets it.
+become_root = if [ $$(id -u) = 0 ]; then sudo=; \
+	elif sudo -n true 2>/dev/null; then sudo=sudo; \
+	elif (: </dev/tty) 2>/dev/null && command -v sudo >/dev/null && sudo true; then sudo=sudo; \
+	else false; fi
+
 install = @missing=$$(for p in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | \
 	grep -q ^installed || echo $$p; done); \
 	[ -n "$$missing" ] || { echo "$@: all packages are there"; exit 0; }; \
-	[ $$(id -u) = 0 ] && sudo= || sudo=sudo; \
+	$(become_root) || { echo "$@: packages are missing, and only root can install them. As root:"; \
+		echo "    apt-get install --no-install-recommends" $$missing; exit 1; } >&2; \
 	echo "$@: installing" $$missing; \
 	$$sudo apt-get -qq update || echo "$@: going on with the package lists that are there"; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 \
-		-o Dpkg::Use-Pty=0 install -y --no-install-recommends $$missing >/dev/null
+		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+		install -y --no-install-recommends $$missing >/dev/null
 
 deps:
 	$(call install,$(TEST_DEPS))
@@ -115,8 +127,8 @@ deps-demo:
 	$(call install,$(DEMO_DEPS))
 deps-static:
 	$(call install,$(STATIC_DEPS))
-	@[ $$(id -u) = 0 ] && sudo= || sudo=sudo; \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --only-upgrade libssl-dev \
+	@{ $(become_root); } && $$sudo env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq -o DPkg::Lock::Timeout=300 install -y --only-upgrade libssl-dev \
 		>/dev/null || echo "$@: going on with the libssl-dev that is there"
 deps-lint:
 	$(call install,$(LINT_DEPS))
@@ -150,7 +162,7 @@ asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
 asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
 	$(MAKE) sim-build
-	CLEANUP_BIN=$(CURDIR)/build/asan/$(PROG) $(PY) -m pytest $(PYTEST_ARGS) test
+	CLEANUP_BIN="$$PWD/build/asan/$(PROG)" $(PY) -m pytest $(PYTEST_ARGS) test
 
 # The scenarios that do not depend on how fast the program is: valgrind is 20 times slower.
 VALGRIND_TESTS := watching readings teardown check process
@@ -162,7 +174,7 @@ VALGRIND_ONLY  := (order_of_an_idle or every_delete_carries or what_may_pass or 
 valgrind: deps
 	$(call install,valgrind)
 	$(MAKE) all
-	CLEANUP_BIN=$(CURDIR)/test/valgrind.sh $(PY) -m pytest -q -n 2 -k '$(VALGRIND_ONLY)' \
+	CLEANUP_BIN="$$PWD/test/valgrind.sh" $(PY) -m pytest -q -n 2 -k '$(VALGRIND_ONLY)' \
 		$(VALGRIND_TESTS:%=test/test_%.py)
 
 # The main scenarios against a real control plane: KUBEBUILDER_ASSETS, or kubectl's current context.
@@ -172,12 +184,13 @@ E2E_DEPS := golang-go jq rsync make dpkg-dev
 e2e: export KUBEBUILDER_ASSETS ?= $(if $(wildcard build/control-plane/stamp),build/control-plane)
 e2e: deps
 	$(MAKE) all
-	CLEANUP_BIN=$(abspath $(B)/$(PROG)) PYTHONPATH=test $(PY) -m e2e $(E2E_ARGS)
+	CLEANUP_BIN="$$(realpath $(B)/$(PROG))" PYTHONPATH=test $(PY) -m e2e $(E2E_ARGS)
 
 control-plane: deps-e2e
 	test/e2e/control-plane.sh build/control-plane
 
-# Every request and every fault, once, for a minute, for ever: a table. make test plays them once.
+# Every request and every fault, once, for a minute, for ever: a table. make test plays those of the
+# transport, once; what answers say is the simulator's part there.
 faults: deps all
 	$(PY) test/faults_table.py
 
@@ -194,11 +207,6 @@ bench: deps static
 fleet: deps static
 	$(PY) test/bench/fleet.py $(S)/$(PROG) $(N)
 
-# The protocol as a Promela model, with spin: docs/model.md.
-model:
-	$(call install,spin gcc)
-	test/model/run.sh
-
 # Each input from outside, SECONDS each, two at a time: make fuzz SECONDS=600
 SECONDS      ?= 20
 FUZZ_TARGETS := env job metrics quantity queues status token watch
@@ -212,6 +220,12 @@ fuzz: deps-fuzz
 
 $(B)/fuzz_%: test/fuzz.c $(UNITS)
 	$(CC) $(BASE) $(INC) $(CFLAGS) -fsanitize=fuzzer -DTARGET=fuzz_$* -o $@ $^ $(LDLIBS)
+
+# Small changes to the decision core, one at a time: does a test or the simulation notice?
+# make mutants MUTANTS=50 for a sample; MUTANTS_OF='plan.c fate.c' for some files. An hour.
+export MUTANTS
+mutants: deps
+	$(PY) test/mutants.py $(MUTANTS_OF)
 
 # ---- The image: a static binary, and nothing else ----
 
@@ -229,9 +243,9 @@ ARCHIVE_MAX := 6000000
 STATIC_CC    = $(if $(ARCH),$(TRIPLET)-gcc,$(CC))
 SECTIONS    := -Os -ffunction-sections -fdata-sections
 # pack-relative-relocs: 0.4 MB less; wants glibc >= 2.36 and binutils >= 2.38 (arm64: 2.41)
-STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs $(if $(ARCH),-B$(CURDIR)/$(S)/libc/lib)
+STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs $(if $(ARCH),-B$(S)/libc/lib)
 STATIC_LIBS := cares openssl libcurl
-PC_DIRS      = $(patsubst %,$(CURDIR)/$(S)/%/lib/pkgconfig,$(STATIC_LIBS) $(ARCH:%=jansson))
+PC_DIRS      = $(patsubst %,$(S)/%/lib/pkgconfig,$(STATIC_LIBS) $(ARCH:%=jansson))
 STATIC_PKG   = env $(if $(ARCH),PKG_CONFIG_LIBDIR,PKG_CONFIG_PATH)=$(subst $() ,:,$(PC_DIRS)) \
                pkg-config --static
 LIBS_ENV     = CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
@@ -272,7 +286,7 @@ deps-emulator:
 static-arm64-test: deps deps-emulator
 	$(MAKE) static-arm64
 	static/emulate.sh qemu-aarch64-static build/static-arm64/$(PROG) --version
-	CLEANUP_BIN=$(CURDIR)/build/static-arm64/run $(PY) -m pytest -q -n 2 \
+	CLEANUP_BIN="$$PWD/build/static-arm64/run" $(PY) -m pytest -q -n 2 \
 		test/test_watching.py test/test_teardown.py -k '$(ARM64_TESTS)'
 
 # What the trimmed OpenSSL can still do, against the distribution's openssl s_server.

@@ -54,7 +54,8 @@ enum fate pods_fate(const struct world *w)
 {
 	if (!job_has_ended(w))
 		return FATE_NONE;
-	if (pods_are_forbidden(w) && w->asked[ASK_PODS].sent > job_ended_at(w))
+	const struct asked *a = &w->asked[ASK_PODS];
+	if (pods_are_forbidden(w) && (a->sent > job_ended_at(w) || a->due_ms > job_ended_ms(w)))
 		return FATE_OFF; /* nothing is known of them: Background takes them along */
 	return pods_are_known(w) && !staying_pod(w) ? FATE_DELETED : FATE_NONE;
 }
@@ -123,7 +124,12 @@ enum fate self_fate(const struct world *w, const struct config *cfg)
 		return FATE_ABSENT;
 	if (a->refused >= SELF_TRIES)
 		return FATE_FORBIDDEN;
-	return a->failed + a->refused >= SELF_TRIES || w->self == UNKNOWN ? FATE_LEFT : FATE_NONE;
+	if (w->self == UNKNOWN) {
+		a = &w->asked[ASK_SELF];
+		bool asked = is_refused(w, ASK_SELF) || a->sent > w->over.seq; /* now it counts */
+		return asked && a->failed + a->refused >= REFUSED_BELIEVED ? FATE_LEFT : FATE_NONE;
+	}
+	return a->failed + a->refused >= SELF_TRIES ? FATE_LEFT : FATE_NONE;
 }
 
 /* What is not settled when time is up. */

@@ -4,6 +4,7 @@
 
 #include "world.h"
 
+#define SLACK_MS INT64_C(15000) /* of API servers' clocks, and of the answer with their Date */
 #define WATCH_SHORT_MS                                                                             \
 	INT64_C(10000) /* one that ended before this is resumed slowly: no hot loop */
 
@@ -35,8 +36,11 @@ static void note_answer(struct world *w, const struct answer *r, int64_t now)
 {
 	unsigned believed = r->ask == ASK_PODS ? FORBIDDEN_BELIEVED : REFUSED_BELIEVED;
 
-	if (r->date_ms >= 0)
+	if (r->date_ms >= 0) {
+		if (!w->skewed) /* not sooner was that Date written */
+			w->started_unix_ms = r->date_ms - (r->is.sent_ms - w->started_ms);
 		note_date(w, r->date_ms, now);
+	}
 	asked_take(&w->asked[r->ask], &r->is, ++w->seq, believed, w->over.trigger, now);
 }
 
@@ -172,10 +176,11 @@ static void settle(struct world *w, const struct config *cfg, int64_t now)
 	}
 	enum trigger t = why_over(w, cfg), before = w->over.trigger;
 	bool         late = before == TRIGGER_MISSING && t != before; /* it came after all */
-	if (!t)
+	if (!t) {
 		w->over = (struct over){ .trigger = TRIGGER_NONE };
-	else if (!before || late)
+	} else if (!before || late) {
 		begin(w, t, now);
+	}
 	if (w->over.trigger)
 		judge_service(w);
 	else
@@ -349,8 +354,8 @@ static void fold_delete_pod(struct world *w, const struct answer *r, int64_t now
 {
 	struct k8s_pods *list = &w->pods.list;
 
-	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT && r->is.what != K8S_CONFLICT)
-		return;
+	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT)
+		return; /* a conflict, too: the list tells if it is another's by now */
 	for (size_t i = 0; i < list->count; i++)
 		if (&list->items[i] == staying_pod(w)) {
 			list->items[i].deleting = true;
@@ -366,6 +371,7 @@ static void fold_service(struct world *w, const struct answer *r, int64_t now)
 
 	if (r->is.what == K8S_OK) {
 		s->known = THERE;
+		s->absent = 0;
 		set_uid(s->uid, r->service.uid);
 		s->deleting = r->service.deleting;
 		if (r->service.owned) { /* it says itself whose it is */
@@ -375,8 +381,10 @@ static void fold_service(struct world *w, const struct answer *r, int64_t now)
 	} else if (r->is.what == K8S_ABSENT) {
 		s->known = ABSENT;
 		s->deleting = false;
-		if (!w->over.trigger) /* it may come later */
+		if (!w->over.trigger) { /* it may come later */
+			w->asked[ASK_SERVICE].failed = s->absent++;
 			asked_later(&w->asked[ASK_SERVICE], r->is.rnd, now);
+		}
 	}
 }
 
@@ -391,23 +399,31 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 		set_uid(s->uid, s->ours);
 	} else if (r->is.what == K8S_ABSENT) {
 		s->known = ABSENT;
-	} else if (r->is.what != K8S_REFUSED) {
-		s->doubt = w->seq; /* another one has the name, or who knows */
+	} else {
+		s->doubt = w->seq; /* another one has the name, or the collector took it, or who
+				      knows */
 	}
 }
 
-static void fold_adopt(struct world *w, const struct answer *r)
+static void fold_adopt(struct world *w, const struct answer *r, int64_t now)
 {
-	if (r->is.what == K8S_OK && r->service.owned)
+	if (r->is.what == K8S_OK && r->service.owned) {
 		set_uid(w->service.adopted, r->service.uid);
-	else
-		w->service.known = UNKNOWN; /* it may have been created anew: 422 */
+		return;
+	}
+	w->service.known = UNKNOWN; /* it may have been created anew: 422 */
+	if (r->is.what == K8S_OK)   /* accepted, and not done: a refusal of some kind */
+		w->asked[ASK_ADOPT].due_ms = now + REFUSED_MIN_MS;
 }
 
+/* Read late, one that was created since we started is a newer cleaner's. */
 static void fold_self(struct world *w, const struct answer *r)
 {
-	if (r->is.what == K8S_OK)
+	if (r->is.what == K8S_OK) {
 		set_uid(w->self_uid, r->job.uid);
+		w->self_theirs = w->over.trigger && w->skewed &&
+				 r->job.created_ms > w->started_unix_ms + SLACK_MS;
+	}
 	if (r->is.what == K8S_OK || r->is.what == K8S_ABSENT)
 		w->self = r->is.what == K8S_OK ? THERE : ABSENT;
 }
@@ -435,10 +451,11 @@ static void fold_broker(struct world *w, const struct config *cfg, const struct 
 		queues_fold_neighbour(q, n, &r->is);
 	else
 		queues_fold_delete(q, n, &r->is, now);
+	struct asked *del = &w->asked[ASK_DELETE_QUEUE], *list = &w->asked[ASK_QUEUES];
 	if (r->is.what == K8S_REFUSED || r->is.what == K8S_CONFLICT)
-		w->asked[ASK_DELETE_QUEUE].due_ms = 0; /* of the next one this says nothing */
+		del->due_ms = del->patience_ms; /* of the next one this says nothing */
 	if (q->step == QUEUES_WALKED && q->refused.count)
-		w->asked[ASK_QUEUES].due_ms = now + backoff_ms(q->walks, r->is.rnd);
+		list->due_ms = max_ms(list->patience_ms, now + backoff_ms(q->walks, r->is.rnd));
 }
 
 void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now)
@@ -452,7 +469,7 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_WATCH: break; /* world_watch_ended() */
 	case ASK_JOB: fold_job(w, r, now); break;
 	case ASK_SERVICE: fold_service(w, r, now); break;
-	case ASK_ADOPT: fold_adopt(w, r); break;
+	case ASK_ADOPT: fold_adopt(w, r, now); break;
 	case ASK_METRICS: fold_metrics(w, cfg, r); break;
 	case ASK_POD_METRICS: fold_pod_metrics(w, cfg, r); break;
 	case ASK_PODS: fold_pods(w, cfg, r, now); break;

@@ -264,7 +264,7 @@ void k8s_judge(const struct k8s_request *q, const struct http_response *r, struc
 		(void)k8s_status_decode(r->body.data, r->body.len, &ret->why, NULL);
 	ret->retry_after_ms = r->retry_after_ms ? r->retry_after_ms : ret->why.retry_after_ms;
 	ret->answer = answer_of(q, r, &ret->why);
-	ret->by_role = r->status == 403 && strstr(ret->why.message, " cannot ") != NULL;
+	ret->by_role = r->status == 403 && strstr(ret->why.message, "\" cannot ") != NULL;
 	result_words(r, ret);
 	struct err err = { 0 };
 	if (ret->answer == K8S_OK && q->verb == K8S_DELETE &&

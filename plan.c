@@ -50,7 +50,10 @@ RULE(read_behind_signal)
 
 RULE(read_self)
 {
-	return cfg->delete_self && w->self == UNKNOWN && !w->over.trigger ? 0 : NEVER;
+	bool now_or_never = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
+
+	return cfg->delete_self && w->self == UNKNOWN && (!w->over.trigger || now_or_never) ? 0
+											    : NEVER;
 }
 
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
@@ -131,6 +134,12 @@ RULE(read_until_gone)
 	return poll_due_ms(w, ASK_JOB, w->deleting_ms);
 }
 
+/* Of a Job that was never seen: it may have come since. */
+static bool name_is_old(const struct world *w)
+{
+	return !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
+}
+
 /* What could be a newcomer's by now is not touched before the name was read behind it. */
 RULE(read_whose)
 {
@@ -141,8 +150,7 @@ RULE(read_whose)
 	bool pods = !job_seen(w) && staying_pod(w) && read < w->asked[ASK_PODS].told_at;
 	bool queue = (w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE) &&
 		     read < w->queues.page_at;
-	bool late =
-		!job_seen(w) && self_is_next(w, cfg, now) && read < w->asked[ASK_SERVICE].told_at;
+	bool late = name_is_old(w) && self_is_next(w, cfg, now);
 
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
@@ -285,15 +293,16 @@ RULE(read_service_last)
 {
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return next && !slot_is_free(w, now) ? 0 : NEVER;
+	if (!next || name_is_old(w) || slot_is_free(w, now))
+		return NEVER;
+	return w->asked[ASK_DELETE_SELF].due_ms;
 }
 
 RULE(delete_self)
 {
-	bool late = !job_seen(w) && w->asked[ASK_JOB].told < w->asked[ASK_SERVICE].told_at;
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	return next && !late && slot_is_free(w, now) ? 0 : NEVER;
+	return next && w->self == THERE && !name_is_old(w) && slot_is_free(w, now) ? 0 : NEVER;
 }
 
 /* ---- Watching ---- */
@@ -340,7 +349,7 @@ RULE(read_again)
 		return 0;
 	int64_t due = grid_floor_ms(w, cfg, last + period);
 	if (due <= last)
-		due += min_ms(interval, period); /* at least once a minute, grid or not */
+		due = last + period; /* at least once a minute, grid or not */
 	return !job_seen(w) && last < missing ? min_ms(due, missing) : due;
 }
 
@@ -399,7 +408,7 @@ static int64_t reading_due_ms(const struct world *w, const struct config *cfg, i
 
 RULE(check_cpu)
 {
-	return metrics_are_gathered(w, now) ? NEVER : reading_due_ms(w, cfg, now);
+	return reading_due_ms(w, cfg, now); /* where they are gathered, it may not be asked now */
 }
 
 RULE(list_pods_to_check)
@@ -498,7 +507,10 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return signal_is_answered(w);
 	if (now >= job_kept_until_ms(w, cfg))
 		return false;
-	return (service_fate(w) && queues_fate(w, cfg, now)) || now >= teardown_deadline_ms(w, cfg);
+	/* the last walk is for whoever comes behind the Job */
+	bool queues = queues_fate(w, cfg, now) ||
+		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
+	return (service_fate(w) && queues) || now >= teardown_deadline_ms(w, cfg);
 }
 
 static bool is_over(const struct world *w, const struct config *cfg, int64_t now)

@@ -180,7 +180,6 @@ void queues_fold_delete(struct queues *q, struct naming n, const struct asked_an
 			int64_t now)
 {
 	if (r->what != K8S_OK && r->what != K8S_ABSENT) {
-		q->final |= r->status == 401;
 		stays(q, n, r->words ? r->words : "", r->what);
 		return;
 	}

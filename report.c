@@ -121,16 +121,29 @@ static enum fate tell_fate(const char *what, const char *name, enum fate before,
 	return f;
 }
 
+/* The queues that stay, as far as they are known: refused ones, and those not come to; or NULL. */
+static const char *queue_left(const struct queues *q, size_t i)
+{
+	bool   pending = q->step == QUEUES_NEIGHBOUR || q->step == QUEUES_DELETE;
+	size_t next = q->next + (i - q->refused.count);
+
+	if (i < q->refused.count)
+		return q->refused.names[i];
+	return pending && next < q->page.count ? q->page.names[next] : NULL;
+}
+
 static void tell_queues(const struct world *w, const struct config *cfg, enum fate before,
 			enum fate f)
 {
 	const struct queues *q = &w->queues;
+	const char          *name;
 
 	if (f == before || f == FATE_NONE || f == FATE_OFF)
 		return;
-	for (size_t i = 0; fate_is_left(f) && i < q->refused.count; i++)
-		log_warn("queue", LS("name", q->refused.names[i]), LS("outcome", "refused"),
-			 LS("error", q->why));
+	for (size_t i = 0; fate_is_left(f) && (name = queue_left(q, i)) != NULL; i++)
+		log_warn("queue", LS("name", name),
+			 LS("outcome", i < q->refused.count ? "refused" : "left"),
+			 LIF(i < q->refused.count, LS("error", q->why)));
 	LOG_(fate_is_left(f) ? LOG_WARN : LOG_INFO, "queues",
 	     LS("prefix", cfg->rabbitmq_queue_prefix), LS("outcome", fate_name(f)),
 	     LI("count", q->deleted));
@@ -164,7 +177,9 @@ void report_changes(struct report *r, const struct world *w, const struct config
 	tell_grace(r, w, cfg, now);
 	if (!cfg->dry_run)
 		tell_fates(r, w, cfg, now);
-	if (job_is_live(w) && w->job.suspended && r->why != w->idle.why)
+	/* unknown without a reading: suspended, or the last look did not bear it out */
+	if (job_is_live(w) && w->idle.reading == READING_UNKNOWN && r->why != w->idle.why &&
+	    !job_is_on_hold(w, now))
 		report_reading(r, w, cfg);
 }
 
@@ -284,6 +299,7 @@ static void tell_failure(struct report *r, const struct world *w, const struct a
 		return;
 	r->line_ms[s] = now;
 	t->told = true;
+	t->server = s;
 	int64_t retry = w->asked[x->ask].due_ms - now;
 	log_warn(server_names[s], LS("verb", verb), LS("resource", resource),
 		 LI("status", x->is.status), LS("error", words),
@@ -296,9 +312,7 @@ static void tell_recovery(struct report *r, const struct answer *x, int64_t now)
 	struct trouble *t = &r->troubles[x->ask];
 
 	if (t->since_ms && t->told)
-		log_info("recovered",
-			 LS("from",
-			    server_names[x->ask == ASK_METRICS ? SERVER_METRICS : server_of(x)]),
+		log_info("recovered", LS("from", server_names[t->server]),
 			 LI("failed_s", (now - t->since_ms) / 1000));
 	t->since_ms = 0;
 }
@@ -309,9 +323,16 @@ static void tell_broker(struct report *r, const struct world *w, const struct co
 {
 	const char *verb = x->ask == ASK_QUEUES ? "list" : "delete";
 
-	if (x->is.what == K8S_REFUSED)
-		log_warn("the broker refuses our user", LS("user", cfg->rabbitmq_user),
-			 LS("verb", verb), LI("status", x->is.status), LS("error", words));
+	bool again = x->ask == ASK_DELETE_QUEUE && w->queues.refused.count > 1;
+
+	if (x->is.what == K8S_ABSENT)
+		log_warn("the broker does not know our virtual host",
+			 LS("vhost", cfg->rabbitmq_vhost), LI("status", x->is.status),
+			 LS("error", words));
+	else if (x->is.what == K8S_REFUSED)
+		LOG_(again ? LOG_DEBUG : LOG_WARN, "the broker refuses our user",
+		     LS("user", cfg->rabbitmq_user), LS("verb", verb), LI("status", x->is.status),
+		     LS("error", words));
 	else if (x->is.what == K8S_CONFLICT && x->ask == ASK_DELETE_QUEUE)
 		log_debug("queue", LS("outcome", "refused"), LS("error", words));
 	else
@@ -324,7 +345,11 @@ void report_answer(struct report *r, const struct world *w, const struct config 
 {
 	switch (x->is.what) {
 	case K8S_OK:
-	case K8S_ABSENT: tell_recovery(r, x, now); break;
+	case K8S_ABSENT:
+		tell_recovery(r, x, now);
+		if (x->ask == ASK_QUEUES && x->is.what == K8S_ABSENT && w->queues.final)
+			tell_broker(r, w, cfg, x, words, now);
+		break;
 	case K8S_REFUSED:
 		r->troubles[x->ask].since_ms = 0;
 		if (q)
@@ -418,9 +443,8 @@ char *report_event_new(const struct world *w, const struct config *cfg)
 	char         words[400];
 
 	if (!w->event_due) {
-		(void)snprintf(words, sizeof(words),
-			       "the Job's DELETE was refused, it is watched as "
-			       "before: %.300s",
+		(void)snprintf(words, sizeof(words), "the Job's DELETE was refused, %s: %.300s",
+			       w->over.trigger ? "it is tried again" : "it is watched as before",
 			       w->asked[ASK_DELETE_JOB].words);
 		return event_new(w, cfg, "CleanupRefused", words, true,
 				 w->asked[ASK_DELETE_JOB].sent_ms);
@@ -439,6 +463,16 @@ static void put_left(struct buf *b, const char *what, const char *name, enum fat
 				 fate_name(f));
 }
 
+/* As many as fit. */
+static void put_queues(struct buf *b, const char *before, const struct queues *q)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = queue_left(q, i)) != NULL; i++)
+		if (buf_printf(b, "%s%s", i ? ", " : before, name) < 0)
+			return;
+}
+
 char *report_left_event_new(const struct world *w, const struct config *cfg, const struct fates *f)
 {
 	struct buf words = { .max = 900 }; /* an Event's message: 1024 bytes */
@@ -448,8 +482,8 @@ char *report_left_event_new(const struct world *w, const struct config *cfg, con
 	put_left(&words, "pods of", cfg->target_job, f->pods);
 	put_left(&words, "Service", cfg->target_service, f->service);
 	put_left(&words, "queues that start with", cfg->rabbitmq_queue_prefix, f->queues);
-	for (size_t i = 0; fate_is_left(f->queues) && i < w->queues.refused.count; i++)
-		(void)buf_printf(&words, "%s%s", i ? ", " : ": ", w->queues.refused.names[i]);
+	if (fate_is_left(f->queues) && queue_left(&w->queues, 0))
+		put_queues(&words, ": ", &w->queues);
 	if (words.len)
 		event = event_new(w, cfg, "CleanupIncomplete", words.data, true, w->over.ms);
 	buf_fini(&words);
@@ -458,7 +492,33 @@ char *report_left_event_new(const struct world *w, const struct config *cfg, con
 
 /* ---- The summary ---- */
 
-/* One line, new; NULL when out of memory. The kubelet keeps 4096 bytes. */
+#define SUMMARY_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(9))
+#define SUMMARY_BYTES 4000 /* the kubelet keeps 4096 */
+
+/* As many names as fit into the line, and how many do not. */
+static void add_queues_left(json_t *o, const struct queues *q)
+{
+	json_t     *names = json_array();
+	const char *name;
+	size_t      count = 0;
+
+	if (json_object_set_new(o, "queues_left", names) < 0)
+		return;
+	while ((name = queue_left(q, count)) != NULL) {
+		count++;
+		if (json_array_size(names) + 1 < count) /* the line is full */
+			continue;
+		(void)json_array_append_new(names, json_string(name));
+		if (json_dumpb(o, NULL, 0, SUMMARY_FLAGS) > SUMMARY_BYTES)
+			(void)json_array_remove(names, json_array_size(names) - 1);
+	}
+	if (count > json_array_size(names))
+		(void)json_object_set_new(
+			o, "queues_left_more",
+			json_integer((json_int_t)(count - json_array_size(names))));
+}
+
+/* One line, new; NULL when out of memory. */
 static char *summary_json(const struct world *w, const struct config *cfg, const struct fates *f,
 			  int64_t ms)
 {
@@ -472,7 +532,9 @@ static char *summary_json(const struct world *w, const struct config *cfg, const
 			  queues_left ? json_string(cfg->rabbitmq_queue_prefix) : NULL, "pods",
 			  fate_is_left(f->pods) ? fate_name(f->pods) : NULL);
 
-	return o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	if (o && queues_left)
+		add_queues_left(o, &w->queues);
+	return o ? json_dumps(o, SUMMARY_FLAGS) : NULL;
 }
 
 /* What kubectl describe shows of an ended container; the kubelet has made the file. */
@@ -487,10 +549,14 @@ static void write_termination_log(const struct config *cfg, const char *line)
 void report_summary(const struct world *w, const struct config *cfg, const struct fates *f,
 		    int64_t now)
 {
-	bool            complete = fates_are_complete(f);
+	bool            complete = fates_are_complete(f) && !queues_are_cut_short(w, cfg, now);
 	int64_t         ms = now - w->over.ms;
 	AUTO_FREE char *json = summary_json(w, cfg, f, ms);
+	struct buf      left = { .max = 900 };
 	char            seconds[32];
+
+	if (fate_is_left(f->queues))
+		put_queues(&left, "", &w->queues);
 
 	if (json)
 		write_termination_log(cfg, json);
@@ -504,5 +570,7 @@ void report_summary(const struct world *w, const struct config *cfg, const struc
 	     LIF(fate_is_left(f->pods), LS("pods", fate_name(f->pods))),
 	     LS("service", fate_name(f->service)), LS("queues", fate_name(f->queues)),
 	     LIF(fate_is_left(f->queues), LS("queue_prefix", cfg->rabbitmq_queue_prefix)),
-	     LS("self", fate_name(f->self)), LS("seconds", seconds));
+	     LIF(left.len > 0, LS("queues_left", left.data)), LS("self", fate_name(f->self)),
+	     LS("seconds", seconds));
+	buf_fini(&left);
 }

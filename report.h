@@ -10,13 +10,14 @@
 
 #define TROUBLE_LINE_EVERY_MS INT64_C(60000) /* while something fails: one line a minute */
 
+enum server { SERVER_API, SERVER_METRICS, SERVER_BROKER };
+
 /* A request that fails and recovers. */
 struct trouble {
-	int64_t since_ms; /* it fails since; 0 = it does not */
-	bool    told;     /* of this failure a line was logged */
+	int64_t     since_ms; /* it fails since; 0 = it does not */
+	bool        told;     /* of this failure a line was logged, */
+	enum server server;   /* ... which named this one */
 };
-
-enum server { SERVER_API, SERVER_METRICS, SERVER_BROKER };
 
 /* What has been told so far; zero is a valid start. */
 struct report {

@@ -65,6 +65,7 @@ enum known { UNKNOWN, THERE, ABSENT };
 
 struct service {
 	enum known known;
+	unsigned   absent;                /* so often in a row, while the Job lives */
 	char       uid[K8S_UID_SIZE];     /* THERE: of the one that was read last */
 	char       ours[K8S_UID_SIZE];    /* of the one that is our Job's; "" = not known */
 	char       adopted[K8S_UID_SIZE]; /* our Job is an owner of this one; "" = of none */
@@ -111,6 +112,7 @@ struct world {
 	int64_t  tick_ms; /* the last world_tick() */
 	int64_t  skew_ms; /* the API server's Unix time less now_ms(), by its last Date header */
 	bool     skewed;  /* ... of which there has been one */
+	int64_t  started_unix_ms; /* skewed: when we started, or later, by the first */
 
 	struct asked asked[ASKS];
 

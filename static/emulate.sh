@@ -4,6 +4,6 @@
 set -euo pipefail
 emulator=$(command -v "$1") bin=$(realpath "$2")
 shift 2
-printf '#!/bin/sh\nexec %s %s "$@"\n' "$emulator" "$bin" >"$(dirname "$bin")/run"
+printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$emulator" "$bin" >"$(dirname "$bin")/run"
 chmod +x "$(dirname "$bin")/run"
 "$(dirname "$bin")/run" "$@"

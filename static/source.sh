@@ -34,6 +34,13 @@ export LC_ALL=C TZ=UTC
 
 say() { echo "static/${0##*/}: $*"; }
 
+case $out in
+*[[:space:]]*)
+	say "$out: no library can be built in a path with white space (its own makefiles cannot)" >&2
+	exit 1
+	;;
+esac
+
 logged() { # logged NAME COMMAND...: output to $work/NAME.log; its end, if the command fails
 	local log=$work/$1.log
 	shift

@@ -22,11 +22,6 @@ def static_binary():
     return str(path) if path.exists() and path.stat().st_mtime >= sources else None
 
 
-def unshare(*spaces):
-    """A prefix: what follows it runs in name spaces of its own, and there is root."""
-    return ("unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), *spaces)
-
-
 def libfaketime():
     """Debian's libfaketime: it makes the program's clocks and time-outs run faster."""
     for triplet in ("x86_64-linux-gnu", "aarch64-linux-gnu"):

@@ -1,6 +1,7 @@
 """The stage for the scenarios: a fake API server with one streaming job, and the real binary."""
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -11,6 +12,25 @@ from manifests import required_rules
 JOB_ID = "12-70788"
 JOB, SERVICE, SELF = f"grpc-job-{JOB_ID}", f"grpc-service-{JOB_ID}", f"cleanup-job-{JOB_ID}"
 INTERVAL = 0.1
+
+
+def needs(*prefix):
+    """The prefix itself; where not everybody may do what it does, the test is skipped. Not for root
+    in CI, where it must not be left out unseen."""
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        say = pytest.fail if os.environ.get("CI") == "true" and os.geteuid() == 0 else pytest.skip
+        say(f"refused here: {' '.join(prefix)}")
+    return prefix
+
+
+def namespace(kind, *command):
+    """The prefix that starts a program in a namespace of its own, for root and for everybody else."""
+    user = () if os.geteuid() == 0 else ("--map-root-user",)
+    return needs("unshare", kind, *user, *command)
+
+
+# The program is not dumpable: what /proc shows of its memory and descriptors belongs to root.
+reads_its_memory = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read its memory")
 
 
 class World:

@@ -14,7 +14,7 @@
 #include "../k8s_objects.h"
 #include "../metrics.h"
 #include "../rabbitmq.h"
-#include "../target.h"
+#include "../world.h"
 #include "jwt.h"
 
 #ifndef TARGET
@@ -31,7 +31,11 @@ static void check_job(const struct k8s_job *j)
 	assert(strlen(j->uid) > 0 && strlen(j->uid) < sizeof(j->uid));
 	assert(strcmp(j->name, "grpc-job-3-3") == 0);
 	assert(j->ready >= -1);
-	(void)target_hold(j, 1795480000000, NULL);
+	struct world w;
+	world_init(&w, 0);
+	w.job = *j;
+	(void)job_hold(&w, 1795480000000, NULL);
+	world_fini(&w);
 }
 
 static inline void fuzz_job(const char *p, size_t n)
@@ -56,6 +60,9 @@ static inline void fuzz_metrics(const char *p, size_t n)
 	assert(m.nanocores >= 0);
 	enum reading r = metrics_judge(&m, 4000000, 1, 1795480000000, &why);
 	assert(r != READING_IDLE || (m.pods > 0 && m.container_count >= m.pods));
+	assert(m.window_ms >= 0 && m.window_ms <= METRICS_MAX_WINDOW_MS);
+	for (size_t i = 0; i < m.container_count; i++)
+		assert(m.containers[i].name[0] && m.containers[i].nanocores <= m.nanocores);
 	pod_metrics_fini(&m);
 }
 
@@ -105,20 +112,23 @@ static int on_line(void *arg, const char *line, size_t len)
 
 	assert(line[len] == '\0' && !memchr(line, '\n', len));
 	if (k8s_watch_decode(line, len, "grpc-job-3-3", &ev, NULL) == 0)
-		target_saw(arg, &ev.job);
+		world_fold_event(arg, &ev);
 	return 0;
 }
 
 /* The first byte says in which chunks the rest arrives. */
 static inline void fuzz_watch(const char *p, size_t n)
 {
-	struct lines  l = { .tail.max = 1000 };
-	struct target t = { 0 };
-	size_t        step = n ? (uint8_t)*p % 61 + 1 : 1;
+	static struct world w;
+	struct lines        l = { .tail.max = 1000 };
+	size_t              step = n ? (uint8_t)*p % 61 + 1 : 1;
 
+	world_init(&w, 0);
 	for (size_t at = 1; at < n; at += step)
-		(void)lines_feed(&l, p + at, n - at < step ? n - at : step, on_line, &t);
+		(void)lines_feed(&l, p + at, n - at < step ? n - at : step, on_line, &w);
 	lines_fini(&l);
+	assert(!w.job.uid[0] && w.name == NAME_UNKNOWN); /* no event says who has a name */
+	world_fini(&w);
 }
 
 static inline void fuzz_queues(const char *p, size_t n)

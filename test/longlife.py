@@ -106,7 +106,7 @@ class Life:
         memory = dict(re.findall(r"(\w+): +(\d+) kB", (proc / "smaps_rollup").read_text()))
         threads = int(re.search(r"Threads:\s+(\d+)", (proc / "status").read_text())[1])
         row = (mark, self.seen, self.watches, int(memory["Rss"]),
-               int(memory["Private_Clean"]) + int(memory["Private_Dirty"]),
+               int(memory["Private_Dirty"]),    # clean pages are whose else runs it, or not
                len(list((proc / "fd").iterdir())), kube.stats.open, threads,
                round(time.monotonic() - self.started))
         self.rows.append(row)

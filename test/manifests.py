@@ -30,17 +30,22 @@ def load(text):
     return list(yaml.load_all(text, Loader=StrictLoader))
 
 
-def render_text(job_id, tag, params, template=None):
+VALUES = {"JOB_ID": "12-70788", "PZ_IMAGE_TAG": "1.0", "PORT": "12301", "NODE_PORT": "30012",
+          "GRPC_JOB_PARAMETERS": "server --port 5000"}
+
+
+def render_text(template=None, **values):
     """The template as the job server fills it in: plain text replacement, nothing clever."""
     text = TEMPLATE.read_text() if template is None else template
-    for name, value in (("JOB_ID", job_id), ("PZ_IMAGE_TAG", tag), ("GRPC_JOB_PARAMETERS", params)):
+    for name, value in {**VALUES, **values}.items():
         text = text.replace("$" + name, value)
     return text
 
 
-def render(job_id="12-70788", tag="1.0", params="--port 5000", template=None):
+def render(job_id=VALUES["JOB_ID"], tag=VALUES["PZ_IMAGE_TAG"],
+           params=VALUES["GRPC_JOB_PARAMETERS"], template=None):
     """-> the grpc Job, the Service and the cleanup Job, in the template's order"""
-    return load(render_text(job_id, tag, params, template))
+    return load(render_text(template, JOB_ID=job_id, PZ_IMAGE_TAG=tag, GRPC_JOB_PARAMETERS=params))
 
 
 def rbac():

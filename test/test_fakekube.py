@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import select
+import shlex
 import signal
 import socket
 import ssl
@@ -1240,7 +1241,8 @@ def test_command_line(tmp_path):
             process.send_signal(signal.SIGTERM)
         process.stdout.read()
     assert process.returncode == 0
-    exports = dict(line[7:].strip().split("=", 1) for line in lines if line.startswith("export "))
+    exports = dict(word.split("=", 1) for line in lines if line.startswith("export ")
+                   for word in shlex.split(line)[1:])
     assert set(exports) == {"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT",
                             "SERVICE_ACCOUNT_DIR", "JOB_ID"}
     assert pathlib.Path(exports["SERVICE_ACCOUNT_DIR"], "token").exists()

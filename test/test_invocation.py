@@ -7,12 +7,16 @@ import subprocess
 
 import pytest
 
-from cleaner import BINARY, unshare
-from conftest import JOB_ID, SELF
+from cleaner import BINARY
+from conftest import JOB_ID, SELF, namespace
 from old_script import NO_SHELL, SCRIPT, WARNING
 
-POD1 = unshare("--pid", "--fork", "--kill-child", "--mount-proc")    # what follows is pid 1
 PROBE = "test -f /tmp/ready"
+
+
+def pid_1():
+    """The prefix of what is to be a container's own process."""
+    return namespace("--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ FORMS = {"sh -c": ("sh", "-c", SCRIPT), "bash -c": ("bash", "-c", SCRIPT),
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_as_the_containers_command_it_does_its_job(world, names, form):
     world.pair(cpu="2m")
-    cleaner = world.run(*form[1:], program=names / form[0], prefix=POD1, PATH=os.defpath)
+    cleaner = world.run(*form[1:], program=names / form[0], prefix=pid_1(), PATH=os.defpath)
     assert cleaner.wait() == 0
     one_warning(cleaner)
     world.wait_gone()
@@ -49,7 +53,7 @@ def test_as_the_containers_command_it_does_its_job(world, names, form):
 
 def test_what_ends_it_is_seen_as_ever(world, names):
     world.pair(cpu="900m")
-    cleaner = world.run("-c", SCRIPT, program=names / "sh", prefix=POD1, PATH=os.defpath)
+    cleaner = world.run("-c", SCRIPT, program=names / "sh", prefix=pid_1(), PATH=os.defpath)
     world.kube.wait_request(verb="watch", resource="jobs")
     world.kube.complete_job(f"grpc-job-{JOB_ID}")
     assert cleaner.wait() == 0
@@ -111,7 +115,7 @@ def test_options_of_its_own_name_mean_what_they_meant(world):
     """As pid 1 as well: a Job with args: ["--check"]."""
     world.pair(cpu="2m")
     for args in (("--check",), ("--dry-run",), ("--help",), ("--version",)):
-        cleaner = world.run(*args, prefix=POD1, PATH=os.defpath)
+        cleaner = world.run(*args, prefix=pid_1(), PATH=os.defpath)
         assert cleaner.wait() == 0
         assert WARNING not in cleaner.text()
     assert [change for change in world.changes() if change[0] != "create"] == []

@@ -80,10 +80,10 @@ static const struct {
 	  "\"grpc-service-2-2\",\"kind\":\"services\"},\"code\":404}",
 	  K8S_ABSENT },
 	{ "401", &get_job, CURLE_OK, 401, "", K8S_UNAUTHORIZED },
-	{ "403", &get_job, CURLE_OK, 403, FORBIDDEN("system:serviceaccount:ns:sa"), K8S_FORBIDDEN },
+	{ "403", &get_job, CURLE_OK, 403, FORBIDDEN("system:serviceaccount:ns:sa"), K8S_REFUSED },
 	{ "403 for nobody", &get_job, CURLE_OK, 403, FORBIDDEN("system:anonymous"),
 	  K8S_UNAUTHORIZED },
-	{ "403 in plain text", &get_job, CURLE_OK, 403, "denied", K8S_FORBIDDEN },
+	{ "403 in plain text", &get_job, CURLE_OK, 403, "denied", K8S_REFUSED },
 	{ "409 to a GET", &get_job, CURLE_OK, 409, "", K8S_TROUBLE },
 	{ "409 to a DELETE", &delete_job, CURLE_OK, 409, "", K8S_CONFLICT },
 	{ "a page to a DELETE", &delete_job, CURLE_OK, 200, "<html>OK</html>", K8S_TROUBLE },
@@ -92,8 +92,16 @@ static const struct {
 	  "{\"kind\":\"Status\",\"status\":\"Failure\"}", K8S_TROUBLE },
 	{ "410", &get_job, CURLE_OK, 410, "", K8S_EXPIRED },
 	{ "redirect", &get_job, CURLE_OK, 302, "", K8S_TROUBLE },
-	{ "415", &get_job, CURLE_OK, 415, "", K8S_TROUBLE },
-	{ "422", &get_job, CURLE_OK, 422, "", K8S_TROUBLE },
+	{ "400", &delete_job, CURLE_OK, 400, "", K8S_REFUSED },
+	{ "405", &get_job, CURLE_OK, 405, "", K8S_REFUSED },
+	{ "408", &get_job, CURLE_OK, 408, "", K8S_TROUBLE },
+	{ "415", &get_job, CURLE_OK, 415, "", K8S_REFUSED },
+	{ "422", &delete_job, CURLE_OK, 422, "", K8S_REFUSED },
+	{ "499", &get_job, CURLE_OK, 499, "", K8S_REFUSED },
+	{ "100", &get_job, CURLE_OK, 100, "", K8S_TROUBLE },
+	{ "199", &get_job, CURLE_OK, 199, "", K8S_TROUBLE },
+	{ "300", &get_job, CURLE_OK, 300, "", K8S_TROUBLE },
+	{ "399", &get_job, CURLE_OK, 399, "", K8S_TROUBLE },
 	{ "429", &get_job, CURLE_OK, 429, "Too many requests", K8S_TROUBLE },
 	{ "500", &get_job, CURLE_OK, 500, "", K8S_TROUBLE },
 	{ "504", &get_job, CURLE_OK, 504, "{\"metadata\":{},\"code\":504}", K8S_TROUBLE },
@@ -120,7 +128,7 @@ static const struct {
 	{ "job-get-running", { .resource = K8S_JOBS, .name = "grpc-job-1-1" }, K8S_OK },
 	{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9-9" }, K8S_ABSENT },
 	{ "job-get-missing", { .resource = K8S_JOBS, .name = "grpc-job-9" }, K8S_TROUBLE },
-	{ "job-get-forbidden", { .resource = K8S_JOBS, .name = "grpc-job-2-2" }, K8S_FORBIDDEN },
+	{ "job-get-forbidden", { .resource = K8S_JOBS, .name = "grpc-job-2-2" }, K8S_REFUSED },
 	{ "job-get-anonymous", { .resource = K8S_JOBS, .name = "grpc-job-2-2" }, K8S_UNAUTHORIZED },
 	{ "job-get-unauthorized",
 	  { .resource = K8S_JOBS, .name = "grpc-job-2-2" },
@@ -145,7 +153,7 @@ static const struct {
 	  K8S_ABSENT },
 	{ "metrics-api-absent", { .verb = K8S_LIST, .resource = K8S_POD_METRICS }, K8S_TROUBLE },
 	{ "metrics-server-down", { .verb = K8S_LIST, .resource = K8S_POD_METRICS }, K8S_TROUBLE },
-	{ "metrics-forbidden", { .verb = K8S_LIST, .resource = K8S_POD_METRICS }, K8S_FORBIDDEN },
+	{ "metrics-forbidden", { .verb = K8S_LIST, .resource = K8S_POD_METRICS }, K8S_REFUSED },
 };
 
 static void recorded_answers(void **state)
@@ -166,6 +174,75 @@ static void recorded_answers(void **state)
 			free(body);
 			json_decref(response);
 		}
+}
+
+/* Whose words they are: a Role's, to which the rule can be named that is missing, or not. */
+static void refused_by_a_role(void **state)
+{
+	static const char webhook[] =
+		"{\"kind\":\"Status\",\"message\":\"admission webhook \\\"policy.example.com\\\" "
+		"denied the request: the job is precious\",\"reason\":\"Forbidden\",\"code\":403}";
+	static const struct {
+		const char *body;
+		long        status;
+		bool        by_role;
+		const char *words;
+	} rows[] = {
+		{ FORBIDDEN("system:serviceaccount:ns:sa"), 403, true,
+		  "jobs.batch is forbidden: User \"system:serviceaccount:ns:sa\" cannot get" },
+		{ FORBIDDEN("sa"), 422, false, "jobs.batch is forbidden: User \"sa\" cannot get" },
+		{ webhook, 403, false,
+		  "admission webhook \"policy.example.com\" denied the request: the job is "
+		  "precious" },
+		{ "denied", 403, false, "denied" },
+		{ "denied\r\n", 403, false, "denied" },
+		{ "", 403, false, "no body" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct k8s_result r = judge(&delete_job, CURLE_OK, rows[i].status, rows[i].body);
+
+		assert_int_equal(r.answer, K8S_REFUSED);
+		assert_int_equal(r.by_role, rows[i].by_role);
+		assert_string_equal(r.words, rows[i].words);
+	}
+}
+
+/* Cut at 300 characters. */
+static void long_words_are_cut(void **state)
+{
+	char body[1000] = "{\"message\":\"";
+
+	(void)state;
+	memset(body + 12, 'x', 400);
+	memcpy(body + 412, "\"}", 3);
+	struct k8s_result r = judge(&delete_job, CURLE_OK, 400, body);
+	assert_int_equal(strlen(r.words), 300);
+}
+
+/* 200 to a DELETE is not "gone": the object that came back says whether finalizers keep it. */
+static void kept_by_finalizers(void **state)
+{
+	static const struct {
+		const char *body;
+		bool        kept;
+	} rows[] = {
+		{ "{\"kind\":\"Status\",\"status\":\"Success\"}", false },
+		{ "{\"kind\":\"Job\",\"metadata\":{}}", false },
+		{ "{\"kind\":\"Job\",\"metadata\":{\"deletionTimestamp\":null}}", false },
+		{ "{\"kind\":\"Job\",\"metadata\":{\"deletionTimestamp\":"
+		  "\"2026-11-24T00:00:10Z\"}}",
+		  true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct k8s_result r = judge(&delete_job, CURLE_OK, 200, rows[i].body);
+
+		assert_int_equal(r.answer, K8S_OK);
+		assert_int_equal(r.kept, rows[i].kept);
+	}
 }
 
 static void retry_after_of_header_or_body(void **state)
@@ -216,6 +293,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),
 		cmocka_unit_test(recorded_answers),
+		cmocka_unit_test(refused_by_a_role),
+		cmocka_unit_test(long_words_are_cut),
+		cmocka_unit_test(kept_by_finalizers),
 		cmocka_unit_test(retry_after_of_header_or_body),
 		cmocka_unit_test(no_name_no_request),
 	};

@@ -5,6 +5,7 @@ import copy
 import os
 import pathlib
 import re
+import shlex
 import string
 import subprocess
 from fractions import Fraction
@@ -27,6 +28,7 @@ PARAMETERS = [
     "{a: [b, &c *d !e]}", "`@", "$HOME $$ $(NAME) ${X}", "--filter=a,b;c|d&e", "größe ✓ 🙂",
     "x" * 5000,
 ]
+POD = ("spec", "template", "spec")
 OLD, NEW = (manifests.load_schema(path) for path in manifests.SCHEMAS)
 VERSIONS = pytest.mark.parametrize("schema", [OLD, NEW], ids=lambda s: s["kubernetes"])
 
@@ -84,13 +86,13 @@ def test_every_dollar_sign_starts_a_placeholder_outside_comments():
         assert "$" not in comment, line
         assert code.count("$") == len(re.findall(r"\$[A-Z_]+", code)), line
         found |= set(re.findall(r"\$[A-Z_]+", code))
-    assert found == {"$JOB_ID", "$PZ_IMAGE_TAG", "$GRPC_JOB_PARAMETERS"}
+    assert found == {"$" + name for name in manifests.VALUES}
 
 
 def test_shell_like_templates_give_the_same_result():
     filled = string.Template(manifests.TEMPLATE.read_text()).substitute(
-        JOB_ID="12-70788", PZ_IMAGE_TAG="1.0", GRPC_JOB_PARAMETERS="--x 'y'")
-    assert filled == manifests.render_text("12-70788", "1.0", "--x 'y'")
+        {**manifests.VALUES, "GRPC_JOB_PARAMETERS": "--x 'y'"})
+    assert filled == manifests.render_text(GRPC_JOB_PARAMETERS="--x 'y'")
 
 
 @pytest.mark.parametrize("job_id", JOB_IDS)
@@ -111,11 +113,78 @@ def test_image_tag(tag):
 
 @pytest.mark.parametrize("params", PARAMETERS, ids=lambda text: repr(text)[:24])
 def test_parameters_arrive_unchanged(params):
+    """They are all of the command line, which the server's shell takes apart."""
     plain, filled = manifests.render(params="x"), manifests.render(params=params)
-    env = container(filled[0])["env"]
-    assert env == [{"name": "GRPC_JOB_PARAMETERS", "value": params}]
-    container(plain[0])["env"] = env
+    command = container(filled[0])["command"]
+    assert command == ["/bin/sh", "-c", params]
+    container(plain[0])["command"] = command
     assert plain == filled  # and nothing else moved
+
+
+def test_parameters_are_read_from_the_command():
+    """As people and scripts do: of the pod's first container, whatever else is in its list."""
+    params = "server --time-start '2025-01-01 00:00' --queue-name grpc-job-12-70788-q"
+    words = shlex.split(" ".join(container(grpc_job(params=params))["command"]))
+    assert words[words.index("--queue-name") + 1] == "grpc-job-12-70788-q"
+    assert words[words.index("--time-start") + 1] == "2025-01-01 00:00"
+    assert pod_spec(grpc_job())["containers"][0]["name"] == "grpc-server"
+
+
+def leaves(value, path=()):
+    """-> (path, value) of all that is no map and no list; of an empty one, too"""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(
+        value, list) else ()
+    if not inner:
+        yield path, value
+    for key, part in inner:
+        yield from leaves(part, (*path, key))
+
+
+def places(name):
+    """The paths where the value of this placeholder stands."""
+    texts = [manifests.render_text(**{name: value}) for value in ("31001", "31002")]
+    one, two = (dict(leaves(manifests.load(text))) for text in texts)
+    assert one.keys() == two.keys()
+    return {path for path in one if one[path] != two[path]}
+
+
+def escaped(name, value):
+    """What this value has changed outside of its places; None if it is refused: by YAML, or by
+    the API for a field of the wrong kind."""
+    try:
+        docs = manifests.load(manifests.render_text(**{name: value}))
+    except yaml.YAMLError:
+        return None
+    if any(not isinstance(d, dict) or manifests.validate(d, NEW) for d in docs):
+        return None
+    own, plain, filled = (places(name), dict(leaves(manifests.render())), dict(leaves(docs)))
+    return {path for path in plain.keys() | filled.keys()
+            if path not in own and plain.get(path) != filled.get(path)}
+
+
+HOSTILE = ["", " ", "#", " # x", "1 # x", "1, nodePort: 2", "1: 2", "{a: b}", "[1]", "[1", "{",
+           "- 1", "? 1", "&a 1", "*a", "!!str 1", "!x 1", "|", ">", "|2-", '"', "'", '"1"', "'1'",
+           '1" #', '1", a: "b', "1' #", "%YAML 1.1", "---", "--- {}", "...", "@1", "`1`", "null",
+           "~", "true", "1e3", "0x1f", "010", "1_0", "1:30", "-1", "1.5", ": 1", "<<: *a", "\t1",
+           "1\t# x", "$JOB_ID", "$GRPC_JOB_PARAMETERS", "größe ✓ 🙂", "x" * 5000]
+NO_PORTS = ['"1"', "!!str 1", "1e3", "1.5", "true", "[1]", "{a: b}", "~", "1, nodePort: 2"]
+
+
+@pytest.mark.parametrize("name", manifests.VALUES)
+def test_no_value_on_one_line_breaks_out_of_its_place(name):
+    found = {value[:40]: escaped(name, value) for value in HOSTILE}
+    assert {value: paths for value, paths in found.items() if paths} == {}
+    assert set() in found.values()      # not all are refused, or it would say nothing
+    if name in ("PORT", "NODE_PORT"):
+        assert {value: found[value] for value in NO_PORTS} == dict.fromkeys(NO_PORTS)   # refused
+
+
+def test_what_breaks_out_is_seen():
+    """A newline is what the template asks the job server never to pass on."""
+    more = "x\n          tty: true\n          # "
+    assert escaped("GRPC_JOB_PARAMETERS", more) == {
+        (0, *POD, "containers", 0, "tty")}
+    assert escaped("PORT", "1\n      appProtocol: x") == {(1, "spec", "ports", 0, "appProtocol")}
 
 
 # --- the published API --------------------------------------------------------------------------
@@ -165,7 +234,6 @@ def new_complaints(check, doc, path, value):
     return [said for said in check(edited(doc, path, value)) if said not in before]
 
 
-POD = ("spec", "template", "spec")
 BOX = (*POD, "containers", 0)
 IN_POD = "Job.spec.template.spec"
 IN_BOX = IN_POD + ".containers[0]"
@@ -243,23 +311,61 @@ def test_grpc_job():
     job = grpc_job(job_id="12-70788")
     assert job["spec"]["backoffLimit"] == 0
     assert job["spec"]["ttlSecondsAfterFinished"] == 120
-    assert job["metadata"]["labels"] == {"app": "grpc-job-12-70788"}
-    assert job["spec"]["template"]["metadata"]["labels"] == {"app": "grpc-job-12-70788"}
     assert pod_spec(job)["restartPolicy"] == "Never"
     assert [port["containerPort"] for port in container(job)["ports"]] == [5000]
-    assert quantity(container(job)["resources"]["limits"]["nvidia.com/gpu.shared"]) == 1
+    for kind in ("limits", "requests"):
+        assert quantity(container(job)["resources"][kind]["nvidia.com/gpu.shared"]) == 1
+
+
+@pytest.mark.parametrize("job_id", JOB_IDS)
+def test_labels(job_id):
+    """kubectl logs -l app=cleanup-job-ID; kubectl get all -l job_id=ID: all three, and the pods."""
+    job, svc, cleaner = manifests.render(job_id=job_id)
+    streaming = {"app": f"grpc-job-{job_id}", "job_id": job_id}
+    cleaning = {"app": f"cleanup-job-{job_id}", "job_id": job_id}
+    assert job["metadata"]["labels"] == streaming
+    assert job["spec"]["template"]["metadata"]["labels"] == streaming
+    assert svc["metadata"]["labels"] == streaming
+    assert cleaner["metadata"]["labels"] == cleaning
+    assert cleaner["spec"]["template"]["metadata"]["labels"] == cleaning
 
 
 def test_service_selects_the_streaming_pod_and_no_other():
     job, svc, cleaner = manifests.render()
-    assert svc["spec"]["type"] == "NodePort"
     assert svc["spec"]["selector"] == {"app": job["metadata"]["name"]}
-    assert svc["spec"]["selector"] == job["spec"]["template"]["metadata"]["labels"]
-    labels = cleaner["spec"]["template"].get("metadata", {}).get("labels", {})
-    assert not svc["spec"]["selector"].items() <= labels.items()
-    (port,) = svc["spec"]["ports"]
-    assert port["targetPort"] == container(job)["ports"][0]["containerPort"] == 5000
-    assert "nodePort" not in port  # a fixed one would allow a single job per cluster
+
+    def selected(owner):
+        labels = owner["spec"]["template"]["metadata"]["labels"]
+        return svc["spec"]["selector"].items() <= labels.items()
+    assert selected(job) and not selected(cleaner)
+    assert not selected(grpc_job(job_id="1-1"))
+
+
+def test_service_listens_where_the_job_server_says():
+    svc = manifests.load(manifests.render_text(PORT="12345", NODE_PORT="30099"))[1]
+    assert svc["spec"]["type"] == "NodePort"
+    assert svc["spec"]["ports"] == [
+        {"protocol": "TCP", "port": 12345, "targetPort": 5000, "nodePort": 30099}]
+    assert container(grpc_job())["ports"] == [{"containerPort": 5000}]
+
+
+def test_what_is_a_site_s_own_is_marked():
+    """And so is what a cluster forbids that chooses the user itself."""
+    lines = manifests.TEMPLATE.read_text().splitlines()
+    marked = [line for line in lines if "# site: " in line]
+    for what in ("image: \"grpc-server", "env, volumeMounts", "resources:", "image: cleanup-grpc"):
+        assert any(what in line for line in marked), what
+    (at,) = [i for i, line in enumerate(lines) if "OpenShift" in line]
+    assert lines[at].split()[:2] == ["runAsUser:", "65532"]
+    assert lines[at + 1].split()[0] == "runAsGroup:" and "the next" in lines[at]
+
+
+def test_cleaner_is_restricted_without_the_lines_that_openshift_forbids():
+    spec = pod_spec(cleanup_job())
+    for name in ("runAsUser", "runAsGroup"):
+        del spec["securityContext"][name]
+    assert restricted_violations(spec) == []
+    assert "runAsUser" not in str(spec) and "fsGroup" not in str(spec)
 
 
 def test_cleanup_job():
@@ -514,8 +620,8 @@ def rendered_environment(**kw):
 
 def complaints(binary, env):
     """Runs @binary with a configuration it must refuse; -> the variables that it names, in order"""
-    done = subprocess.run([binary], env={**env, "DRY_RUN": "bogus", "JOB_ID": "12-70788",
-                                         "NAMESPACE": "default"},
+    done = subprocess.run([binary], env={**env, "TEARDOWN_TIMEOUT_SECONDS": "bogus",
+                                         "JOB_ID": "12-70788", "NAMESPACE": "default"},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
     assert done.returncode == 2, done.stderr
     return re.findall(r"\b([A-Z][A-Z0-9_]*)='[^']*':", done.stderr)
@@ -525,14 +631,15 @@ def complaints(binary, env):
 def test_binary_accepts_the_rendered_environment(binary, broker):
     template = template_with_broker() if broker else None
     # the one complaint that is asked for proves that all the rest was looked at and accepted
-    assert complaints(binary, rendered_environment(template=template)) == ["DRY_RUN"]
+    assert complaints(binary, rendered_environment(template=template)) == [
+        "TEARDOWN_TIMEOUT_SECONDS"]
 
 
 @pytest.mark.parametrize("name", [
     "CPU_USAGE_THRESHOLD", "MAX_CPU_USAGE_COUNT", "ENABLE_CPU_USAGE_CHECK"])
 def test_binary_reads_each_variable_of_the_template(binary, name):
     env = {**rendered_environment(), name: "not-a-value"}
-    assert sorted(complaints(binary, env)) == sorted([name, "DRY_RUN"])
+    assert sorted(complaints(binary, env)) == sorted([name, "TEARDOWN_TIMEOUT_SECONDS"])
 
 
 def test_binary_knows_each_variable_of_the_template(binary):

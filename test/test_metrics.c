@@ -219,8 +219,59 @@ static void made_metrics(void **state)
 		{ "cpu a number", LIST(ITEM("p", AT, "[" C("a", "1") "]")), -EBADMSG, 0 },
 		{ "cpu null", LIST(ITEM("p", AT, "[" C("a", "null") "]")), -EBADMSG, 0 },
 		{ "no usage", LIST(ITEM("p", AT, "[{\"name\":\"a\"}]")), -EBADMSG, 0 },
-		{ "container without a name", LIST(ITEM("p", AT, "[{\"usage\":{\"cpu\":\"1m\"}}]")),
+		/* the pod's own total, and its sandbox: no containers */
+		{ "an entry without a name",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",{\"usage\":{\"cpu\":\"9m\"}}]")), 0,
+		  1000000 },
+		{ "a name that is null",
+		  LIST(ITEM("p", AT,
+			    "[" C("a", "\"1m\"") ",{\"name\":null,\"usage\":{\"cpu\":\"9m\"}}]")),
+		  0, 1000000 },
+		{ "an empty name",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("", "\"9m\"") "]")), 0, 1000000 },
+		{ "the sandbox",
+		  LIST(ITEM("p", AT, "[" C("POD", "\"9m\"") "," C("a", "\"1m\"") "]")), 0,
+		  1000000 },
+		{ "the sandbox without cpu",
+		  LIST(ITEM("p", AT, "[{\"name\":\"POD\"}," C("a", "\"1m\"") "]")), 0, 1000000 },
+		{ "only an entry without a name",
+		  LIST(ITEM("p", AT, "[{\"usage\":{\"cpu\":\"1m\"}}]")), -EBADMSG, 0 },
+		{ "only the sandbox", LIST(ITEM("p", AT, "[" C("POD", "\"1m\"") "]")), -EBADMSG,
+		  0 },
+		{ "a name of another type",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",{\"name\":1}]")), -EBADMSG, 0 },
+		{ "a container that is no object", LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",1]")),
 		  -EBADMSG, 0 },
+		/* what comes twice counts once, with the larger value */
+		{ "a container twice, the larger last",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("a", "\"3m\"") "]")), 0, 3000000 },
+		{ "a container twice, the larger first",
+		  LIST(ITEM("p", AT, "[" C("a", "\"3m\"") "," C("a", "\"1m\"") "]")), 0, 3000000 },
+		{ "a pod twice",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("p", EARLIER,
+									"[" C("a", "\"2m\"") "]")),
+		  0, 2000000 },
+		{ "another container of a pod that comes twice",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("p", EARLIER,
+									"[" C("b", "\"2m\"") "]")),
+		  0, 3000000 },
+		{ "one name in two pods",
+		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT,
+									"[" C("a", "\"2m\"") "]")),
+		  0, 3000000 },
+		/* the metrics of one pod, by its name */
+		{ "one pod",
+		  "{\"kind\":\"PodMetrics\",\"metadata\":{\"name\":\"p\"},\"timestamp\":" AT
+		  ",\"containers\":[" C("a", "\"1m\"") "]}",
+		  0, 1000000 },
+		{ "one pod without containers",
+		  "{\"kind\":\"PodMetrics\",\"metadata\":{\"name\":\"p\"},\"timestamp\":" AT "}",
+		  -EBADMSG, 0 },
+		{ "item without a name",
+		  LIST("{\"timestamp\":" AT ",\"containers\":[" C("a", "\"1m\"") "]}"), -EBADMSG,
+		  0 },
+		{ "item with an empty name", LIST(ITEM("", AT, "[" C("a", "\"1m\"") "]")), -EBADMSG,
+		  0 },
 		{ "containers empty", LIST(ITEM("p", AT, "[]")), -EBADMSG, 0 },
 		{ "containers null", LIST(ITEM("p", AT, "null")), -EBADMSG, 0 },
 		{ "containers empty in the second pod",
@@ -274,6 +325,158 @@ static void names_and_the_oldest_sample(void **state)
 	pod_metrics_fini(&m);
 }
 
+static struct pod_metrics decoded(const char *body)
+{
+	struct pod_metrics m = { 0 };
+	struct err         err = { 0 };
+
+	assert_int_equal(pod_metrics_decode(body, strlen(body), &m, &err), 0);
+	return m;
+}
+
+/* Pods are counted, not items; a set of them has a digest that does not depend on the order. */
+static void different_pods(void **state)
+{
+#define P(name) ITEM(name, AT, "[" C("a", "\"0\"") "]")
+	static const struct {
+		const char *body;
+		size_t      pods;
+		bool        same; /* the set {p, q} */
+	} rows[] = {
+		{ LIST(P("p") "," P("q")), 2, true },
+		{ LIST(P("q") "," P("p")), 2, true },
+		{ LIST(P("p") "," P("q") "," P("p")), 2, true },
+		{ LIST(P("p") "," P("p")), 1, false },
+		{ LIST(P("p")), 1, false },
+		{ LIST(P("q")), 1, false },
+		{ LIST(P("p") "," P("r")), 2, false },
+		{ LIST(""), 0, false },
+		{ LIST(P("pq")), 1, false },
+	};
+
+	(void)state;
+	struct pod_metrics want = decoded(rows[0].body);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pod_metrics m = decoded(rows[i].body);
+
+		print_message("  %s\n", rows[i].body);
+		assert_int_equal(m.pods, rows[i].pods);
+		assert_int_equal(m.pod_set == want.pod_set, rows[i].same);
+		assert_int_equal(m.pod_set == 0, m.pods == 0);
+		pod_metrics_fini(&m);
+	}
+	pod_metrics_fini(&want);
+#undef P
+}
+
+/* A sample's window, as Go writes a duration; what cannot be read is none. */
+static void windows(void **state)
+{
+	static const struct {
+		const char *text; /* with its quotes */
+		int64_t     ms;
+	} rows[] = {
+		{ "\"15s\"", 15000 },
+		{ "\"15.089s\"", 15089 },
+		{ "\"1m0s\"", 60000 },
+		{ "\"1m1.5s\"", 61500 },
+		{ "\"10m0s\"", 600000 },
+		{ "\"10m0.001s\"", 600000 }, /* no longer than that is believed */
+		{ "\"1h0m0s\"", 600000 },
+		{ "\"0.01h\"", 36000 },
+		{ "\"250ms\"", 250 },
+		{ "\"0s\"", 0 },
+		{ "\"\"", 0 },
+		{ "null", 0 },
+		{ "15", 0 },
+		{ "\"15\"", 0 },
+		{ "\"-15s\"", 0 },
+		{ "\"+15s\"", 0 },
+		{ "\"s\"", 0 },
+		{ "\"15s1\"", 0 },
+		{ "\"15x\"", 0 },
+		{ "\"nans\"", 0 },
+		{ "\" 15s\"", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char body[300];
+
+		print_message("  %s\n", rows[i].text);
+		(void)snprintf(body, sizeof(body),
+			       "{\"kind\":\"PodMetrics\",\"metadata\":{\"name\":\"p\"},"
+			       "\"window\":%s,\"timestamp\":" AT
+			       ",\"containers\":[" C("a", "\"1m\"") "]}",
+			       rows[i].text);
+		struct pod_metrics m = decoded(body);
+		assert_int_equal(m.window_ms, rows[i].ms);
+		pod_metrics_fini(&m);
+	}
+}
+
+#define ONE(name, at, window, cpu)                                                                 \
+	"{\"metadata\":{\"name\":\"" name "\"},\"timestamp\":" at ",\"window\":\"" window          \
+	"\",\"containers\":[" C("a", cpu) "]}"
+
+/* The longest window counts, and the oldest sample, wherever in the list. */
+static void the_worst_of_all_samples(void **state)
+{
+	static const char *const rows[] = {
+		LIST(ONE("p", AT, "15s", "\"1\"") "," ONE("q", EARLIER, "60s", "\"1\"")),
+		LIST(ONE("p", EARLIER, "60s", "\"1\"") "," ONE("q", AT, "15s", "\"1\"")),
+		LIST(ONE("p", EARLIER, "60s", "\"1\"") "," ONE("p", AT, "15s", "\"1\"")),
+		LIST(ONE("p", AT, "15s", "\"1\"") "," ONE("p", EARLIER, "60s", "\"1\"")),
+	};
+	int64_t earlier_ms;
+
+	(void)state;
+	assert_int_equal(rfc3339_parse("2026-11-24T00:00:05Z", &earlier_ms), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pod_metrics m = decoded(rows[i]);
+
+		assert_int_equal(m.window_ms, 60000);
+		assert_true(m.oldest_ms == earlier_ms);
+		pod_metrics_fini(&m);
+	}
+}
+
+/* Readings pod by pod make the same as one list of them. */
+static void joined(void **state)
+{
+	static const char *const one[] = {
+		LIST(ONE("p", AT, "15s", "\"1m\"")),
+		LIST(ONE("q", EARLIER, "60s", "\"2m\"")),
+		LIST(ONE("r", AT, "15s", "\"4m\"")),
+	};
+	struct pod_metrics sum = { 0 }, all = decoded(LIST(ONE("p", AT, "15s", "\"1m\"") "," ONE(
+						"q", EARLIER, "60s",
+						"\"2m\"") "," ONE("r", AT, "15s", "\"4m\"")));
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(one); i++) {
+		struct pod_metrics m = decoded(one[i]);
+
+		assert_int_equal(pod_metrics_join(&sum, &m), 0);
+		assert_true(m.containers == NULL && m.pods == 0);
+	}
+	assert_int_equal(sum.pods, all.pods);
+	assert_int_equal(sum.container_count, all.container_count);
+	assert_true(sum.pod_set == all.pod_set && sum.nanocores == all.nanocores);
+	assert_true(sum.oldest_ms == all.oldest_ms && sum.window_ms == all.window_ms);
+	assert_true(pod_metrics_has(&sum, "p", "a") && pod_metrics_has(&sum, "r", "a"));
+
+	struct pod_metrics most = decoded(LIST(ONE("s", AT, "15s", "\"9223372036847775807n\"")));
+	assert_int_equal(pod_metrics_join(&sum, &most), 0); /* to the last nanocore */
+	struct pod_metrics drop = decoded(LIST(ONE("t", AT, "15s", "\"1n\"")));
+	assert_int_equal(pod_metrics_join(&sum, &drop), -EBADMSG);
+	assert_true(drop.containers == NULL);
+	assert_int_equal(sum.pods, 4);
+	assert_int_equal(sum.container_count, 4);
+	pod_metrics_fini(&sum);
+	pod_metrics_fini(&all);
+}
+
 static int allocations_left;
 
 static void *failing_malloc(size_t n)
@@ -310,6 +513,10 @@ int main(void)
 		cmocka_unit_test(recorded_metrics),
 		cmocka_unit_test(made_metrics),
 		cmocka_unit_test(names_and_the_oldest_sample),
+		cmocka_unit_test(different_pods),
+		cmocka_unit_test(windows),
+		cmocka_unit_test(the_worst_of_all_samples),
+		cmocka_unit_test(joined),
 		cmocka_unit_test(out_of_memory),
 	};
 

@@ -77,110 +77,36 @@ static void selector_is_the_jobs_own(void **state)
 	}
 }
 
-#define META            "\"metadata\":{\"name\":\"j\",\"uid\":\"u-1\",\"resourceVersion\":\"7\""
-#define JOB(meta, rest) "{\"kind\":\"Job\"," META meta "}" rest "}"
-
-struct made_row {
-	const char       *name, *json;
-	int               status; /* of the decoder */
-	enum job_finished finished;
-	bool              suspended;
-	const char       *hold; /* NULL: no annotation */
-	const char       *selector;
-};
-
-#define COND(type, status) "{\"type\":\"" type "\",\"status\":\"" status "\"}"
-#define CONDS(list)        ",\"status\":{\"conditions\":[" list "]}"
-#define HOLD(value)        ",\"annotations\":{\"cleanup-grpc/hold\":" value "}"
-#define LABELS(l)          ",\"spec\":{\"selector\":{\"matchLabels\":" l "}}"
-
-static const struct made_row made_rows[] = {
-	{ "bare", JOB("", ""), 0, JOB_NOT_FINISHED, false, NULL, "" },
-	{ "Complete False", JOB("", CONDS(COND("Complete", "False"))), 0, JOB_NOT_FINISHED, false,
-	  NULL, "" },
-	{ "Failed Unknown", JOB("", CONDS(COND("Failed", "Unknown"))), 0, JOB_NOT_FINISHED, false,
-	  NULL, "" },
-	{ "only the interim conditions",
-	  JOB("", CONDS(COND("SuccessCriteriaMet", "True") "," COND("FailureTarget", "True"))), 0,
-	  JOB_NOT_FINISHED, false, NULL, "" },
-	{ "the terminal one first",
-	  JOB("", CONDS(COND("Complete", "True") "," COND("SuccessCriteriaMet", "True"))), 0,
-	  JOB_COMPLETE, false, NULL, "" },
-	{ "the terminal one last",
-	  JOB("", CONDS(COND("Suspended", "False") "," COND("FailureTarget",
-							    "True") "," COND("Failed", "True"))),
-	  0, JOB_FAILED, false, NULL, "" },
-	{ "counters do not finish a job", JOB("", ",\"status\":{\"failed\":1,\"succeeded\":1}"), 0,
-	  JOB_NOT_FINISHED, false, NULL, "" },
-	{ "spec.suspend", JOB("", ",\"spec\":{\"suspend\":true}"), 0, JOB_NOT_FINISHED, true, NULL,
-	  "" },
-	{ "condition Suspended", JOB("", CONDS(COND("Suspended", "True"))), 0, JOB_NOT_FINISHED,
-	  true, NULL, "" },
-	{ "Suspended False", JOB("", CONDS(COND("Suspended", "False"))), 0, JOB_NOT_FINISHED, false,
-	  NULL, "" },
-	{ "hold", JOB(HOLD("\"true\""), ""), 0, JOB_NOT_FINISHED, false, "true", "" },
-	{ "empty hold", JOB(HOLD("\"\""), ""), 0, JOB_NOT_FINISHED, false, "", "" },
-	{ "hold of another type", JOB(HOLD("1"), ""), 0, JOB_NOT_FINISHED, false, "", "" },
-	{ "two labels", JOB("", LABELS("{\"a\":\"1\",\"b\":\"2\"}")), 0, JOB_NOT_FINISHED, false,
-	  NULL, "a=1,b=2" },
-	{ "label that would end the selector", JOB("", LABELS("{\"a\":\"1,b!=2\"}")), -EBADMSG, 0,
-	  0, NULL, NULL },
-	{ "label no string", JOB("", LABELS("{\"a\":1}")), -EBADMSG, 0, 0, NULL, NULL },
-	{ "no kind", "{" META "}}", -EBADMSG, 0, 0, NULL, NULL },
-	{ "a Pod", "{\"kind\":\"Pod\"," META "}}", -EBADMSG, 0, 0, NULL, NULL },
-	{ "no metadata", "{\"kind\":\"Job\"}", -EBADMSG, 0, 0, NULL, NULL },
-	{ "no uid", "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"resourceVersion\":\"1\"}}",
-	  -EBADMSG, 0, 0, NULL, NULL },
-	{ "empty uid",
-	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"uid\":\"\",\"resourceVersion\":\"1\"}}",
-	  -EBADMSG, 0, 0, NULL, NULL },
-	{ "uid with a comma",
-	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"uid\":\"a,b\",\"resourceVersion\":"
-	  "\"1\"}}",
-	  -EBADMSG, 0, 0, NULL, NULL },
-	{ "another name",
-	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"k\",\"uid\":\"u\",\"resourceVersion\":\"1\"}"
-	  "}",
-	  -EBADMSG, 0, 0, NULL, NULL },
-	{ "name with a NUL",
-	  "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\\u0000\",\"uid\":\"u\","
-	  "\"resourceVersion\":\"1\"}}",
-	  -EBADMSG, 0, 0, NULL, NULL },
-	{ "negative active", JOB("", ",\"status\":{\"active\":-1}"), -EBADMSG, 0, 0, NULL, NULL },
-	{ "active as text", JOB("", ",\"status\":{\"active\":\"1\"}"), -EBADMSG, 0, 0, NULL, NULL },
-	{ "conditions no list", JOB("", ",\"status\":{\"conditions\":{}}"), -EBADMSG, 0, 0, NULL,
-	  NULL },
-	{ "status no object", JOB("", ",\"status\":[]"), -EBADMSG, 0, 0, NULL, NULL },
-	{ "duplicate key", JOB("", ",\"status\":{},\"status\":{}"), -EBADMSG, 0, 0, NULL, NULL },
-	{ "a list", "[]", -EBADMSG, 0, 0, NULL, NULL },
-	{ "null", "null", -EBADMSG, 0, 0, NULL, NULL },
-	{ "cut off", "{\"kind\":\"Job\",\"metada", -EBADMSG, 0, 0, NULL, NULL },
-	{ "empty", "", -EBADMSG, 0, 0, NULL, NULL },
-	{ "a page", "<html>not found</html>", -EBADMSG, 0, 0, NULL, NULL },
-};
-
-static void made_jobs(void **state)
+static void deletions(void **state)
 {
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(made_rows); i++) {
-		const struct made_row *row = &made_rows[i];
-		struct k8s_job         j = { .name = "untouched" };
-		struct err             err = { 0 };
+	static const struct {
+		const char *body;
+		int         status;
+		bool        kept;
+	} rows[] = {
+		{ "{\"kind\":\"Status\",\"status\":\"Success\"}", 0, false },
+		{ "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\"}}", 0, false },
+		{ "{\"kind\":\"Job\",\"metadata\":{\"deletionTimestamp\":\"2026-11-24T00:00:10Z\"}"
+		  "}",
+		  0, true },
+		{ "{\"kind\":\"Job\",\"metadata\":{\"deletionTimestamp\":null}}", 0, false },
+		{ "{\"kind\":\"Status\",\"status\":\"Failure\"}", -EBADMSG, false },
+		{ "{\"kind\":\"Service\"}", -EBADMSG, false },
+		{ "{}", -EBADMSG, false },
+		{ "<html>", -EBADMSG, false },
+	};
 
-		print_message("  %s\n", row->name);
-		assert_int_equal(k8s_job_decode(row->json, strlen(row->json), "j", &j, &err),
-				 row->status);
-		if (row->status < 0) {
-			assert_string_equal(j.name, "untouched");
-			assert_true(err.msg[0] != '\0');
-			continue;
-		}
-		assert_int_equal(j.finished, row->finished);
-		assert_int_equal(j.suspended, row->suspended);
-		assert_int_equal(j.has_hold, row->hold != NULL);
-		assert_string_equal(j.hold, row->hold ? row->hold : "");
-		assert_string_equal(j.selector, row->selector);
-		assert_int_equal(j.ready, -1);
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool kept = false;
+
+		assert_int_equal(
+			k8s_deleted_decode(rows[i].body, strlen(rows[i].body), "Job", &kept, NULL),
+			rows[i].status);
+		assert_int_equal(kept, rows[i].kept);
+		assert_int_equal(
+			k8s_deleted_decode(rows[i].body, strlen(rows[i].body), "Job", NULL, NULL),
+			rows[i].status);
 	}
 }
 
@@ -387,6 +313,74 @@ static void made_pods(void **state)
 	}
 }
 
+#define POD(meta, status)                                                                          \
+	"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"" meta        \
+	"},\"status\":{" status "}}]}"
+#define CONTAINER(rest) "\"containerStatuses\":[{\"name\":\"a\"" rest "}]"
+
+/* Whether a pod ever ran: any of its containers, but for the init containers. */
+static void pods_that_ran(void **state)
+{
+	static const struct {
+		const char *body;
+		bool        ran;
+	} rows[] = {
+		{ POD("", "\"phase\":\"Pending\""), false },
+		{ POD("", "\"phase\":\"Running\""), false },
+		{ POD("", CONTAINER("")), false },
+		{ POD("", CONTAINER(",\"state\":{\"waiting\":{}}")), false },
+		{ POD("", CONTAINER(",\"state\":{\"running\":{}}")), true },
+		{ POD("", CONTAINER(",\"state\":{\"terminated\":{}}")), true },
+		{ POD("",
+		      CONTAINER(",\"state\":{\"waiting\":{}},\"lastState\":{\"terminated\":{}}")),
+		  true },
+		{ POD("", CONTAINER(",\"restartCount\":1")), true },
+		{ POD("", CONTAINER(",\"restartCount\":0,\"lastState\":{}")), false },
+		{ POD("",
+		      "\"initContainerStatuses\":[{\"name\":\"i\",\"state\":{\"running\":{}}}]"),
+		  false },
+		{ POD("", "\"containerStatuses\":[{\"name\":\"a\"},{\"name\":\"b\","
+			  "\"restartCount\":2}]"),
+		  true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct k8s_pods pods = { 0 };
+
+		print_message("  %s\n", rows[i].body);
+		assert_int_equal(k8s_pods_decode(rows[i].body, strlen(rows[i].body), &pods, NULL),
+				 0);
+		assert_int_equal(pods.items[0].ran, rows[i].ran);
+		k8s_pods_fini(&pods);
+	}
+}
+
+static void pods_that_go(void **state)
+{
+	static const struct {
+		const char *body;
+		bool        deleting;
+		int64_t     deletion_ms;
+	} rows[] = {
+		{ POD("", ""), false, -1 },
+		{ POD(",\"deletionTimestamp\":null", ""), false, -1 },
+		{ POD(",\"deletionTimestamp\":\"1970-01-01T00:00:10Z\"", ""), true, 10000 },
+		{ POD(",\"deletionTimestamp\":\"soon\"", ""), true, -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct k8s_pods pods = { 0 };
+
+		assert_int_equal(k8s_pods_decode(rows[i].body, strlen(rows[i].body), &pods, NULL),
+				 0);
+		assert_int_equal(pods.items[0].deleting, rows[i].deleting);
+		assert_int_equal(pods.items[0].deletion_ms, rows[i].deletion_ms);
+		k8s_pods_fini(&pods);
+	}
+}
+
 static void recorded_services(void **state)
 {
 	(void)state;
@@ -537,13 +531,17 @@ static void out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(recorded_jobs),      cmocka_unit_test(selector_is_the_jobs_own),
-		cmocka_unit_test(made_jobs),          cmocka_unit_test(job_lists),
-		cmocka_unit_test(recorded_statuses),  cmocka_unit_test(recorded_watch),
-		cmocka_unit_test(bookmark_and_error), cmocka_unit_test(bad_watch_lines),
-		cmocka_unit_test(recorded_pods),      cmocka_unit_test(made_pods),
-		cmocka_unit_test(recorded_services),  cmocka_unit_test(bodies),
-		cmocka_unit_test(access_reviews),     cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(recorded_jobs),     cmocka_unit_test(selector_is_the_jobs_own),
+		cmocka_unit_test(job_lists),         cmocka_unit_test(recorded_statuses),
+		cmocka_unit_test(recorded_watch),    cmocka_unit_test(bookmark_and_error),
+		cmocka_unit_test(bad_watch_lines),   cmocka_unit_test(recorded_pods),
+		cmocka_unit_test(made_pods),         cmocka_unit_test(pods_that_ran),
+		cmocka_unit_test(pods_that_go),
+
+		cmocka_unit_test(deletions),
+
+		cmocka_unit_test(recorded_services), cmocka_unit_test(bodies),
+		cmocka_unit_test(access_reviews),    cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests_name("objects", tests, NULL, NULL);

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from cleaner import BINARY, ROOT
-from conftest import JOB, JOB_ID
+from conftest import JOB, JOB_ID, namespace
 
 
 def run(*args, **env):
@@ -53,8 +53,7 @@ def test_the_environment_of_1_1_is_enough(world):
     """Nothing but 1.1's three variables, Kubernetes' own, a service account and the host name."""
     world.pair(cpu="2m")
     host = f"cleanup-job-{JOB_ID}-x7k2p"
-    cleaner = world.run(prefix=("unshare", "--uts", "sh", "-c",
-                                f'hostname {host}; exec "$0" "$@"'),
+    cleaner = world.run(prefix=namespace("--uts", "sh", "-c", f'hostname {host}; exec "$0" "$@"'),
                         JOB_ID=None, CPU_USAGE_THRESHOLD="4", MAX_CPU_USAGE_COUNT="5",
                         ENABLE_CPU_USAGE_CHECK="true", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
     assert cleaner.wait() == 0
@@ -63,9 +62,8 @@ def test_the_environment_of_1_1_is_enough(world):
 
 
 def test_a_host_name_of_another_form_is_refused(world):
-    cleaner = world.run(JOB_ID=None, prefix=("unshare", "--uts", "sh", "-c",
-                                             'hostname builder; exec "$0" "$@"'),
-                        PATH="/usr/sbin:/usr/bin:/sbin:/bin")
+    cleaner = world.run(prefix=namespace("--uts", "sh", "-c", 'hostname builder; exec "$0" "$@"'),
+                        JOB_ID=None, PATH="/usr/sbin:/usr/bin:/sbin:/bin")
     assert cleaner.wait() == 2
     assert "JOB_ID=''" in cleaner.text()
 

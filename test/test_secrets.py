@@ -5,13 +5,17 @@ termination log, the bodies and paths of its requests, Events included) is searc
 of a secret of PIECE characters, plain and as base64 or percent-encoded. No core file is left.
 """
 import base64
+import contextlib
+import functools
 import http.server
 import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import urllib.parse
 
@@ -233,24 +237,50 @@ def test_a_teardown_that_stays_incomplete(searched):
 
 # ---- The process itself ----
 
-def unprivileged():
-    """uid 65532 without rights, and with room for a core file."""
+def unprivileged(uid=65532, gid=65532):
+    """Without rights, and with room for a core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     os.setgroups([])
-    os.setgid(65532)
-    os.setuid(65532)
+    os.setgid(gid)
+    os.setuid(uid)
 
 
-def as_nobody(world, program, directory):
-    """A program that runs as in its image, in a directory where a core file could be written."""
-    for path in (directory, *directory.parents, *directory.rglob("*")):
-        if path.exists() and path.owner() == "root" and not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
-    work = directory / "work"
-    work.mkdir(exist_ok=True)
-    work.chmod(0o777)
-    env = {k: str(v) for k, v in world.env().items()}
-    return subprocess.Popen(program, env=env, cwd=work, preexec_fn=unprivileged,
+def can_be_reached(directory):
+    try:
+        return subprocess.run([shutil.copy("/bin/true", directory)], preexec_fn=unprivileged,
+                              check=False).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def outside():
+    """A directory that everybody can reach. The checkout and TMPDIR may be where only root can enter,
+    and that is the caller's business: nothing above it is changed."""
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=parent) as directory:
+            pathlib.Path(directory).chmod(0o755)
+            if can_be_reached(directory):
+                yield pathlib.Path(directory)
+                return
+    pytest.skip("no directory from which another uid could start a program")
+
+
+def as_nobody(world, program, directory, who=unprivileged):
+    """A program that runs as in its image, in a directory where a core file could be written.
+    Itself and its service account are copied, as they may be out of its reach."""
+    work, account = directory / "work", directory / "serviceaccount"
+    if not work.exists():
+        work.mkdir()
+        work.chmod(0o777)
+        shutil.copytree(world.env()["SERVICE_ACCOUNT_DIR"], account, symlinks=True)
+        for path in (account, *account.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() else 0o644)
+    copy = shutil.copy(program[0], directory)
+    os.chmod(copy, 0o755)       # one that may not be read would be safe without further ado
+    env = {k: str(v) for k, v in {**world.env(), "SERVICE_ACCOUNT_DIR": account}.items()}
+    return subprocess.Popen([copy, *program[1:]], env=env, cwd=work, preexec_fn=who,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -258,10 +288,10 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @as_root
-def test_what_proc_shows_of_it_belongs_to_root(world, tmp_path):
+def test_what_proc_shows_of_it_belongs_to_root(world, outside):
     """PR_SET_DUMPABLE 0: no process of the same uid may look at its memory."""
     world.pair(cpu="900m")
-    process = as_nobody(world, [BINARY], tmp_path)
+    process = as_nobody(world, [BINARY], outside)
     try:
         world.kube.wait_request(verb="watch", resource="jobs")
         proc = pathlib.Path(f"/proc/{process.pid}")
@@ -270,6 +300,17 @@ def test_what_proc_shows_of_it_belongs_to_root(world, tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+@as_root
+def test_any_user_will_do(world, outside):
+    """OpenShift gives each namespace a range of its own, and group 0."""
+    world.pair()
+    world.kube.complete_job(JOB)
+    process = as_nobody(world, [BINARY], outside,
+                        functools.partial(unprivileged, uid=1000650000, gid=0))
+    assert process.wait(20) == 0
+    world.wait_gone()
 
 
 def core_files(directory):
@@ -281,18 +322,18 @@ def core_files(directory):
 @pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="ASan catches the signal and exits")
 @as_root
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
-def test_no_core_file(world, tmp_path, number):
-    if core_files(tmp_path) is None:
+def test_no_core_file(world, outside, number):
+    if core_files(outside) is None:
         pytest.skip("the kernel writes core files elsewhere")
-    other = as_nobody(world, ["/bin/sleep", "60"], tmp_path)      # it would leave one
+    other = as_nobody(world, ["/bin/sleep", "60"], outside)      # it would leave one
     other.send_signal(number)
     assert other.wait(10) == -number
-    assert core_files(tmp_path / "work") != []
-    for core in core_files(tmp_path / "work"):
+    assert core_files(outside / "work") != []
+    for core in core_files(outside / "work"):
         core.unlink()
 
     world.pair(cpu="900m")
-    process = as_nobody(world, [BINARY], tmp_path)
+    process = as_nobody(world, [BINARY], outside)
     try:
         world.kube.wait_request(verb="watch", resource="jobs")
         process.send_signal(number)
@@ -300,4 +341,4 @@ def test_no_core_file(world, tmp_path, number):
     finally:
         process.kill()
         process.wait()
-    assert core_files(tmp_path / "work") == []
+    assert core_files(outside / "work") == []

@@ -7,8 +7,7 @@ import os
 
 import pytest
 
-from cleaner import unshare
-from conftest import JOB_ID
+from conftest import JOB_ID, namespace
 
 
 def test_white_space_around_a_value_does_not_count(world):
@@ -62,7 +61,7 @@ def test_an_api_server_whose_name_has_a_dot_at_its_end(world, tmp_path):
     (tmp_path / "hosts").write_text("127.0.0.1 kubernetes.default.svc.\n")
     world.pair(cpu="2m")
     cleaner = world.run(KUBERNETES_SERVICE_HOST="kubernetes.default.svc.", PATH=os.defpath,
-                        prefix=(*unshare("--mount"), "sh", "-c", 'mount --bind "$0" /etc/hosts && '
+                        prefix=(*namespace("--mount"), "sh", "-c", 'mount --bind "$0" /etc/hosts && '
                                 'exec "$@"', tmp_path / "hosts"))
     cleaner.wait_log(msg="settings", api=f"https://kubernetes.default.svc.:{world.kube.port}")
     assert cleaner.wait() == 0

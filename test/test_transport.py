@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import select
+import shlex
 import socket
 import subprocess
 import time
@@ -18,7 +19,7 @@ import time
 import pytest
 
 from cleaner import BINARY
-from conftest import JOB, World
+from conftest import JOB, SELF, World, namespace
 from fakekube import CLEANUP_RULES, FakeKube, faults
 from fakekube.rbac import ANONYMOUS
 
@@ -429,10 +430,8 @@ def test_cas_of_the_environment_are_not_trusted(world):
 
 def test_cas_of_the_machine_are_not_trusted(world):
     store = trust_store(world)
-    mount = ["unshare", "--mount", "sh", "-c",
-             f'mount --bind {store} /etc/ssl/certs && exec "$0" "$@"']
-    if subprocess.run([*mount, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("needs to mount over /etc/ssl/certs, in a namespace of its own")
+    mount = namespace("--mount", "sh", "-c",
+                      f'mount --bind {shlex.quote(str(store))} /etc/ssl/certs && exec "$0" "$@"')
     assert_the_server_is_not_trusted(world, prefix=mount,
                                      PATH="/usr/sbin:/usr/bin:/sbin:/bin")
 
@@ -521,6 +520,7 @@ def test_a_handshake_takes_5_s_at_most(world):
     world.kube.connection_fault("blackhole")
     cleaner = world.run(speed=10, CHECK_INTERVAL_SECONDS="1")
     assert_gives_up_after(cleaner, 4.9, 8)
+    wait_answered(world, 1, verb="get", resource="jobs", name=SELF)    # it was that which hung
     assert_goes_on(world, cleaner)
 
 
@@ -588,24 +588,66 @@ def test_a_silent_watch_does_not_hide_the_finish(world, how):
 
 # ---- Limits ----
 
-LARGE_JOBS = {"a line of 1.9 MB": (1_900_000, None), "a line of 2.1 MB": (2_100_000, "2097152"),
-              "a body of 4.1 MB": (4_100_000, "2097152")}
-
-
-@pytest.mark.parametrize("size,complaint", LARGE_JOBS.values(), ids=LARGE_JOBS.keys())
-def test_a_line_of_2_mib_and_a_body_of_4_mib_can_be_read(world, size, complaint):
-    """An event beyond its limit is an error, and the finish that it told is read instead."""
-    world.pair(cpu=ACTIVE)
+def annotated(world, size):
+    """The Job, in an event of the watch: a line of `size` bytes and a little more."""
     world.kube.annotate(JOB, note="n" * size)
+
+
+def test_a_job_of_nearly_2_mib_can_be_read_and_watched(world):
+    """More than etcd takes."""
+    world.pair(cpu=ACTIVE)
+    annotated(world, 1_900_000)
     cleaner = world.watched(**QUIET)
     world.kube.complete_job(JOB)
     assert cleaner.wait() == 0
     world.wait_gone()
+    assert cleaner.log(msg=TROUBLE) == [] and len(world.kube.find_requests(**LIST)) == 1
+
+
+def test_a_line_of_more_than_2_mib_is_an_error_and_what_it_told_is_read(world):
+    """The Job's finish is in it, behind the note."""
+    world.pair(cpu=ACTIVE)
+    cleaner = world.watched(**QUIET)
+
+    def grow_and_finish(kube, request):
+        annotated(world, 2_100_000)
+        kube.complete_job(JOB)
+        annotated(world, 1)
+    world.kube.call(grow_and_finish, world.kube, None)
+    assert cleaner.wait() == 0
+    world.wait_gone()
     lines = cleaner.log(msg=TROUBLE)
-    if complaint:
-        assert [(line["verb"], complaint in line["error"]) for line in lines] == [("watch", True)]
-    else:
-        assert lines == [] and len(world.kube.find_requests(**LIST)) == 1
+    assert [(line["verb"], "2097152" in line["error"]) for line in lines] == [("watch", True)]
+
+
+BODIES = {"the Job's LIST": (LIST, "2097152"), "the Job's GET": (READ, "2097152"),
+          "the Service": ({"verb": "get", "resource": "services"}, "2097152"),
+          "the pods": ({"verb": "list", "resource": "pods", "group": ""}, "2097152"),
+          "metrics": (CHECK, "262144")}
+
+
+def padded(size):
+    """The true answer, with white space up to this size."""
+    def change(response):
+        response.body += b" " * (size - len(response.body))
+    return faults.edit(change)
+
+
+@pytest.mark.parametrize("match,limit", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("over", [False, True], ids=["at", "over"])
+def test_a_body_is_bounded(world, match, limit, over):
+    """By what a Job can have: to the byte, and one more is an error that names the bound."""
+    world.pair(cpu=ACTIVE)
+    struck = world.kube.fault(padded(int(limit) + over), **match)
+    cleaner = world.run(**FAST)
+    world.kube.wait_for(lambda: struck.hits, what="the answer")
+    wait_answered(world, 3, newest(world), **CHECK)
+    wait_answered(world, 1, verb="get", resource="jobs", name=SELF)
+    trouble = [line for line in cleaner.log(level="warn") if line["msg"].endswith("trouble")]
+    assert [limit in line["error"] for line in trouble] == [True] * over
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    world.wait_gone()
 
 
 def peak_kib(cleaner):

@@ -84,9 +84,10 @@ def test_suspension_does_not_finish_the_job_and_is_never_idle(world):
 
 
 def test_a_job_that_appears_late_is_watched(world):
+    world.kube.create_job(SELF, containers=("cleanup",))
     cleaner = world.run()
     world.kube.wait_request(verb="watch", resource="jobs")
-    world.pair(cpu=ACTIVE)
+    world.pair(cpu=ACTIVE, self_job=False)
     cleaner.wait_log(msg="job state", to="live")
     world.kube.complete_job(JOB)
     assert cleaner.wait() == 0
@@ -104,13 +105,20 @@ def test_a_job_that_never_appears_is_missing(world):
     assert world.requests(verb="create", resource="events") == []
 
 
-def test_missing_is_only_believed_of_a_read_that_answered(world):
-    world.kube.fault(faults.unavailable(), verb="list", resource="jobs", times=3)
+@pytest.mark.parametrize("failure", [faults.unavailable(), faults.status(403, "Forbidden", "no")],
+                         ids=["503", "403"])
+def test_missing_is_only_believed_of_a_read_that_answered(world, failure):
+    """Neither the LIST nor the GET tells anything for a while, an outage, or a refusal."""
+    world.kube.fault(failure, verb="list", resource="jobs", times=3)
+    world.kube.fault(failure, verb="get", resource="jobs", name=JOB, times=2)
     world.kube.create_service(SERVICE)
-    cleaner = world.run(MISSING_JOB_TIMEOUT_SECONDS="0")
-    world.kube.wait_request(verb="list", resource="jobs", count=3)
-    assert world.deletions() == []
+    cleaner = world.run(MISSING_JOB_TIMEOUT_SECONDS="0", speed=20)
     assert cleaner.wait() == 0
+    statuses = [r.status for r in reads(world)]
+    assert statuses[:2] == [failure.response.status] * 2
+    absent = next(r for r in reads(world) if r.status == 404)
+    assert absent.seq < world.requests(verb="delete")[0].seq
+    assert world.summary()["trigger"] == "missing"
 
 
 def test_a_job_that_appears_while_it_is_given_up_is_watched_after_all(world):
@@ -166,19 +174,20 @@ def test_a_job_that_is_being_deleted_is_gone(world):
     world.wait_gone()
 
 
-def test_a_list_that_wrongly_says_that_the_job_is_gone_is_not_believed_over_a_read(world):
+def test_a_list_that_wrongly_says_that_the_job_is_gone_is_not_believed(world):
+    """A GET tells, and the watch goes on."""
     def no_items(response):
         response.body = json.dumps({**json.loads(response.body), "items": []}).encode()
     world.pair(cpu=ACTIVE)
-    cleaner = world.watched(ADOPT_SERVICE="false")
+    cleaner = world.watched(ADOPT_SERVICE="false", CHECK_INTERVAL_SECONDS="60")
     world.kube.fault(faults.edit(no_items), verb="list", resource="jobs")
+    count = len(reads(world))
     world.kube.end_watches()
-    cleaner.wait_log(msg="teardown", trigger="gone")
     world.kube.wait_request(verb="watch", resource="jobs", count=2)
-    assert world.deletions() == []
+    world.kube.wait_request(verb="get", resource="jobs", name=JOB, count=count + 1)
     world.kube.complete_job(JOB)
     assert cleaner.wait() == 0
-    assert world.summary()["trigger"] == "completed"
+    assert [line["trigger"] for line in cleaner.log(msg="teardown")] == ["completed"]
     world.wait_gone()
 
 
@@ -368,7 +377,7 @@ def test_a_refused_watch_falls_back_to_reads(world, verbs):
     assert cleaner.wait() == 0
     world.wait_gone()
     assert len(cleaner.log(level="warn")) == 1
-    assert len(world.requests(verb=verbs[0], resource="jobs")) == 1
+    assert len(world.requests(verb=verbs[0], resource="jobs")) == 2  # believed of the second answer
 
 
 # ---- Trouble ----
@@ -444,7 +453,7 @@ def test_a_list_too_large_is_an_error_not_a_crash(world):
     world.pair(cpu=ACTIVE)
     world.kube.fault(faults.huge_body(), verb="list", resource="jobs", times=1)
     cleaner = world.run()
-    assert "4194304" in cleaner.wait_log(msg="API server trouble")["error"]
+    assert "2097152" in cleaner.wait_log(msg="API server trouble")["error"]
     cleaner.wait_log(msg="job state", to="live")
 
 

@@ -3,8 +3,7 @@ import os
 
 import pytest
 
-from cleaner import unshare
-from conftest import JOB, JOB_ID, SELF
+from conftest import JOB, JOB_ID, SELF, namespace
 
 POD = f"{SELF}-x7k2p"
 OTHER = "cleanup-job-12-bcdfg"      # of the job `12`, whose Job is grpc-job-12
@@ -13,7 +12,7 @@ OTHER = "cleanup-job-12-bcdfg"      # of the job `12`, whose Job is grpc-job-12
 def started(world, host, **changes):
     """A cleaner on a machine of this name, with nothing but 1.1's environment."""
     return world.run(JOB_ID=None, PATH=os.defpath + ":/usr/sbin:/sbin",
-                     prefix=(*unshare("--uts"), "sh", "-c", 'hostname "$0"; exec "$@"', host),
+                     prefix=namespace("--uts", "sh", "-c", 'hostname "$0"; exec "$@"', host),
                      **changes)
 
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# loop.sh JOB_ID - what `make bench` compares with: a shell loop over kubectl, of the shape of 1.1.
+# loop.sh JOB_ID - what `make bench` compares with: a shell loop over kubectl, of the shape of 1.1 as
+# that is documented, re-told (its own source is not public).
 #
 # A check is two `kubectl get` (the Job's status; its pods) and one `kubectl top`; five checks in a
 # row at or below 4 millicores, or a Job that is finished, and everything is deleted. KUBECTL names

@@ -39,6 +39,7 @@ class Stage:
     def deploy(self, cpu, phase="Running"):
         """Job, Service and cleanup Job, as the job server applies them."""
         job, service, cleanup = render(JOB_ID)
+        del service["spec"]["ports"][0]["nodePort"]     # a real cluster's may be taken
         self.uid = self.cluster.create_job(job, phase)["metadata"]["uid"]
         self.ns.create(service)
         self.cluster.create_job(cleanup, "Pending")

@@ -20,6 +20,7 @@ from .api import Api, Namespace, Refused
 
 ADMIN = "e2e-admin"
 NEEDED = ("etcd", "kube-apiserver")
+PROXY_CLIENT = "kube-apiserver"     # the CN of the server's certificate, which is its proxy's, too
 
 
 def missing(assets):
@@ -140,7 +141,7 @@ class ControlPlane:
             token_auth_file=self.dir / "tokens.csv", service_cluster_ip_range="10.0.0.0/24",
             service_account_issuer="https://kubernetes.default.svc",
             service_account_key_file=self.sa_key, service_account_signing_key_file=self.sa_key,
-            requestheader_client_ca_file=self.cafile, requestheader_allowed_names="",
+            requestheader_client_ca_file=self.cafile, requestheader_allowed_names=PROXY_CLIENT,
             requestheader_username_headers="X-Remote-User",
             requestheader_group_headers="X-Remote-Group",
             requestheader_extra_headers_prefix="X-Remote-Extra-",

@@ -98,11 +98,11 @@ uint64_t all_prepare(char *const *files, int count)
 		story_read(files[i]);
 		life_play();
 		stories[story_count].file = files[i];
-		stories[story_count].requests = (uint64_t)life_stats.requests;
+		stories[story_count].requests = (uint64_t)life_stats.to_place;
 		stories[story_count++].first = total;
-		total += lives_of((uint64_t)life_stats.requests);
-		(void)printf("%-44s %3d requests, %8llu lives\n", files[i], life_stats.requests,
-			     (unsigned long long)lives_of((uint64_t)life_stats.requests));
+		total += lives_of((uint64_t)life_stats.to_place);
+		(void)printf("%-44s %3d requests, %8llu lives\n", files[i], life_stats.to_place,
+			     (unsigned long long)lives_of((uint64_t)life_stats.to_place));
 	}
 	return total;
 }

@@ -19,7 +19,15 @@ enum resource {
 };
 #define RESOURCES (RES_QUEUES + 1)
 
+/* What a DELETE of the Job rests on, when it is sent; it may arrive when the program is another. */
+struct basis {
+	int     count, distinct;
+	int64_t age_ms; /* of the last reading; NEVER = it was not idle */
+	bool    look_good, look_left_out, read_fresh, versioned, knows_metrics;
+};
+
 struct request {
+	struct basis  basis;
 	enum verb     verb;
 	enum resource resource;
 	char          name[300];   /* decoded; "" = none */
@@ -89,7 +97,7 @@ bool request_parse(const char *method, const char *url, const char *body, struct
 
 /* What metrics answers leave out or make up; each for as long as it is set. */
 struct metrics_quirks {
-	bool twice, no_pod, no_container, extra_entry, negative, no_time, empty, half_window;
+	bool twice, no_pod, no_container, extra_entry, negative, no_time, empty, frozen;
 };
 extern struct metrics_quirks quirks;
 

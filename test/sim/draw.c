@@ -246,13 +246,16 @@ static void faulty(void)
 		{ VERB_LIST, RES_METRICS },
 		{ VERB_LIST, RES_PODS },
 		{ VERB_DELETE, RES_PODS },
+		{ VERB_CREATE, RES_EVENTS },
 		{ ANY, RES_QUEUES },
 		{ VERB_DELETE, RES_QUEUES },
 	};
 	size_t i = (size_t)in(0, sizeof(what) / sizeof(what[0]) - 1);
+	bool   lasts = (what[i].verb == VERB_PATCH || what[i].resource == RES_EVENTS) && odds(200);
 
 	story_add(when(), HAPPEN_FAULTY,
-		  WHICH(what[i].verb, what[i].resource, in(FAULT_REFUSED, FAULT_HTML)), how_long());
+		  WHICH(what[i].verb, what[i].resource, in(FAULT_REFUSED, FAULT_HTML)),
+		  lasts ? FOR_EVER : how_long()); /* without these all goes on */
 }
 
 static void trouble_of_servers(void)
@@ -307,7 +310,7 @@ static void trouble_of_the_process(void)
 
 static void quirk(void)
 {
-	int64_t which = in(0, 7);
+	int64_t which = in(0, 8);
 	bool    lasts = (which == 0 || which == 3) && odds(200); /* one can live with these */
 
 	story_add(when(), HAPPEN_QUIRK, which, lasts ? FOR_EVER : how_long());

@@ -18,11 +18,12 @@ static struct {
 	int64_t read_ms, metrics_ms; /* the last answers of these; -1 = none in this start */
 	int64_t signal_ms;           /* -1 = none */
 	int64_t given_up_ms;         /* our own Job went then; -1 = not */
+	int64_t alone_ms;            /* since when our own Job alone is left; -1 = it is not */
 } seen;
 
 void ends_reset(void)
 {
-	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = -1;
+	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = seen.alone_ms = -1;
 }
 
 void ends_on_answer(const struct request *q, const struct answer *a)
@@ -142,7 +143,7 @@ void promise_on_exit(int status)
 
 static const char *left_queue(void)
 {
-	if (newcomer_is_there() || evidence.broker_final || broker.down)
+	if (newcomer_has_come() || evidence.broker_final || broker.down)
 		return NULL; /* nobody can tell whose they are; or our user may not */
 	for (int i = 0; i < broker.count; i++) {
 		const struct queue *q = &broker.queues[i];
@@ -196,7 +197,7 @@ static bool pods_are_left(void)
 {
 	if (!our_uid()[0] || !pods_of(our_uid()))
 		return false;
-	if (newcomer_is_there() && !evidence.knows_ours) {
+	if (newcomer_has_come() && !evidence.knows_ours) {
 		window("RESTART_BESIDE_NEWCOMER");
 		return false;
 	}
@@ -213,10 +214,10 @@ static const char *left(void)
 		return faults_deny_for_ever() && our_job()->ttl_s < 0 ? NULL : left_job(our_job());
 	if (pods_are_left())
 		return pods_are_its_business() ? "left-pods" : NULL;
-	if (s && s->whose == OURS && !s->inherited && !newcomer_is_there() &&
+	if (s && s->whose == OURS && !s->inherited && !newcomer_has_come() &&
 	    !has_window("ANEW_BETWEEN"))
 		return "left-service";
-	if (self && self->whose == OURS && !newcomer_is_there())
+	if (self && self->whose == OURS && !newcomer_has_come())
 		return "left-self";
 	return left_queue();
 }
@@ -292,7 +293,8 @@ static void check_watching(void)
 		broken(may(VERB_LIST, RES_METRICS) ? "not-measured" : "metrics-by-name",
 		       "no metrics were read for %lld s",
 		       (long long)(sim_ms() - seen.metrics_ms) / 1000);
-	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS && !s->anew &&
+	if (settings.adopt && may(VERB_PATCH, RES_SERVICES) &&
+	    !faults_last(VERB_PATCH, RES_SERVICES) && s && s->whose == OURS && !s->anew &&
 	    job_lives(our_job()) && !s->owner_count && sim_ms() - s->created_ms > REFUSED_MS)
 		broken("not-adopted", "the Service has no owner");
 }
@@ -324,8 +326,28 @@ void promises_at_end(void)
 
 /* ---- While a life goes on, every few seconds ---- */
 
+/* Nothing is left but queues, and our own Job holds the slot. */
+static void audit_slot(void)
+{
+	const struct job *self = job_of(cluster.self_name);
+	int64_t           longest = settings.teardown_ms + settings.missing_ms + SEC(300 + 120);
+
+	if (calm_for_ms() < 0 || !self || self->whose != OURS || job_of(cluster.job_name) ||
+	    !our_uid()[0] || job_pods_or_service_left() || settings.dry_run) {
+		seen.alone_ms = -1;
+		return;
+	}
+	if (seen.alone_ms < 0)
+		seen.alone_ms = sim_ms();
+	if (sim_ms() - seen.alone_ms > longest)
+		broken("slot-held", "our own Job is there %lld s after all else went",
+		       (long long)(sim_ms() - seen.alone_ms) / 1000);
+}
+
 void promises_audit(void)
 {
+	audit_slot();
+
 	const struct job     *j = our_job();
 	const struct service *s = service_of(cluster.service_name);
 

@@ -125,6 +125,8 @@ void evidence_on_told_job(const struct job *j)
 	}
 	if (j->whose == OURS)
 		e.knows_ours = true;
+	else if (!e.knows_ours)
+		e.serves_newcomer = true;
 }
 
 /* ---- The last look ---- */
@@ -230,7 +232,7 @@ void evidence_on_answer(const struct request *q, const struct answer *a)
 }
 
 /* A DELETE of the Job rests on what is known when it is sent. */
-void evidence_on_request(const struct request *q)
+void evidence_on_request(struct request *q)
 {
 	if (q->resource == RES_QUEUES && q->verb == VERB_DELETE)
 		e.queues_since_read++;
@@ -242,14 +244,16 @@ void evidence_on_request(const struct request *q)
 	e.delete_sent_ms = sim_ms();
 	char rv[24];
 	(void)snprintf(rv, sizeof(rv), "%llu", (unsigned long long)e.read_rv);
-	e.sent_count = e.count;
-	e.sent_distinct = e.distinct;
-	e.sent_age_ms = e.last_at_ms < 0 ? NEVER : sim_ms() - e.last_at_ms;
-	e.sent_looked_ms = e.looked_ms;
-	e.sent_look_good = e.look_good && e.looked_ms >= e.last_at_ms;
-	e.sent_look_left_out = e.look_refusals >= 2;
-	e.sent_read_fresh = e.read_ms >= e.last_at_ms;
-	e.sent_versioned = strcmp(q->version, rv) == 0;
+	q->basis = (struct basis){
+		.count = e.count,
+		.distinct = e.distinct,
+		.age_ms = e.last_at_ms < 0 ? NEVER : sim_ms() - e.last_at_ms,
+		.look_good = e.look_good && e.looked_ms >= e.last_at_ms,
+		.look_left_out = e.look_refusals >= 2,
+		.read_fresh = e.read_ms >= e.last_at_ms,
+		.versioned = strcmp(q->version, rv) == 0,
+		.knows_metrics = e.metrics.named > 0,
+	};
 }
 
 /* ---- May this living Job go? ---- */
@@ -285,18 +289,18 @@ static int64_t cpu_now(const struct job *j)
 
 static void check_count(void)
 {
-	if (e.sent_count < settings.max_count)
+	if (e.basis.count < settings.max_count)
 		broken("idle-count", "a living Job is deleted on %d idle readings of %d",
-		       e.sent_count, settings.max_count);
-	else if (e.sent_distinct < settings.min_distinct)
+		       e.basis.count, settings.max_count);
+	else if (e.basis.distinct < settings.min_distinct)
 		broken("idle-samples", "a living Job is deleted on %d samples of %d",
-		       e.sent_distinct, settings.min_distinct);
-	else if (e.sent_age_ms == NEVER)
+		       e.basis.distinct, settings.min_distinct);
+	else if (e.basis.age_ms == NEVER)
 		broken("idle-last", "a living Job is deleted, and the last reading is not idle");
-	else if (e.sent_age_ms > 2 * settings.interval_ms)
+	else if (e.basis.age_ms > 2 * settings.interval_ms)
 		broken("idle-fresh", "a living Job is deleted on a reading of %lld ms ago",
-		       (long long)e.sent_age_ms);
-	else if (!e.sent_look_good && !e.sent_look_left_out)
+		       (long long)e.basis.age_ms);
+	else if (!e.basis.look_good && !e.basis.look_left_out)
 		broken("idle-pods", "a living Job is deleted without a look at its pods that bears "
 				    "the reading out");
 }
@@ -307,15 +311,16 @@ void evidence_on_idle_delete(const struct job *j)
 		return;
 	if (sim_ms() + SEC(1) < j->hold_until_ms)
 		broken("held", "a held Job is deleted");
-	if (!e.sent_versioned)
+	if (!e.basis.versioned)
 		broken("idle-version",
 		       "a living Job is deleted, whatever came since the last look");
-	else if (!e.sent_read_fresh)
+	else if (!e.basis.read_fresh)
 		broken("idle-look", "a living Job is deleted without a last look at it");
 	if (may_be_pending(j))
 		return;
-	bool idle = e.sent_count >= settings.max_count;
-	if (!idle && settings.pending_ms && j->ran && !may(VERB_LIST, RES_PODS) && !e.metrics.named)
+	bool idle = e.basis.count >= settings.max_count;
+	if (!idle && settings.pending_ms && j->ran && !may(VERB_LIST, RES_PODS) &&
+	    !e.basis.knows_metrics)
 		window("UNSEEN_RUN");
 	else if (!idle && settings.pending_ms && j->ran)
 		broken("pending-of-one-that-ran", "a Job that has run is deleted as pending");
@@ -332,7 +337,7 @@ bool evidence_service_first(const struct service *s)
 {
 	const struct job *j = job_of(cluster.job_name);
 
-	return !j || j->created_ms >= s->created_ms;
+	return !e.read_taken && (!j || j->created_ms >= s->created_ms);
 }
 
 /* It came between our look at the Job's name and the DELETE of the queue, which is of that page. */

@@ -23,8 +23,9 @@ struct evidence {
 	uint64_t read_rv;
 	bool     read_taken, read_absent; /* that one: by a newcomer; nobody has the name */
 	bool     knows_ours;
-	int      told_active; /* status.active, as last told */
-	bool     read_gone;   /* a read said that our Job is gone, or its name is another's */
+	bool     serves_newcomer; /* ours was gone when it started: the other one is its Job */
+	int      told_active;     /* status.active, as last told */
+	bool     read_gone;       /* a read said that our Job is gone, or its name is another's */
 	int      queues_since_read;
 	/* the last look's pods */
 	int64_t looked_ms; /* when the last list of them was made; -1 = none */
@@ -35,17 +36,14 @@ struct evidence {
 	bool    delete_open;    /* a DELETE of the Job whose outcome no read has told yet */
 	bool    broker_final;
 	/* of all starts in this life */
-	bool     cleaner_deleted; /* a person took our own Job away */
-	uint64_t delete_rv;       /* what the last DELETE of the Job, when it was sent, rested on */
-	int      sent_count, sent_distinct;
-	int64_t  sent_age_ms, sent_looked_ms;
-	bool     sent_look_good, sent_look_left_out, sent_read_fresh, sent_versioned;
+	bool         cleaner_deleted; /* a person took our own Job away */
+	struct basis basis;           /* of the DELETE of the Job that is being carried out */
 };
 extern struct evidence evidence;
 
 void evidence_reset(void);
 void evidence_start(void);
-void evidence_on_request(const struct request *q);
+void evidence_on_request(struct request *q); /* notes what a DELETE of the Job rests on */
 void evidence_on_answer(const struct request *q, const struct answer *a);
 void evidence_on_told_job(const struct job *j);
 void evidence_on_idle_delete(const struct job *j); /* of a Job that lives: is it allowed? */

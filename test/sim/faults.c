@@ -34,6 +34,24 @@ void faults_reset(void)
 	denied_for_ever = false;
 }
 
+static bool matches(int64_t which, const struct request *q)
+{
+	int64_t verb = which & 15, resource = which >> 4 & 15;
+
+	return (verb == ANY || verb == (int64_t)q->verb) &&
+	       (resource == ANY ? q->resource != RES_QUEUES : resource == (int64_t)q->resource);
+}
+
+bool faults_last(enum verb v, enum resource r)
+{
+	struct request q = { .verb = v, .resource = r };
+
+	for (int i = 0; i < TROUBLES; i++)
+		if (troubles[i].until_ms == FOR_EVER && matches(troubles[i].which, &q))
+			return true;
+	return false;
+}
+
 bool faults_deny_for_ever(void)
 {
 	return denied_for_ever;
@@ -150,14 +168,6 @@ static const enum fault passing[] = {
 	FAULT_TERMED,       FAULT_FROZEN,
 };
 
-static bool matches(int64_t which, const struct request *q)
-{
-	int64_t verb = which & 15, resource = which >> 4 & 15;
-
-	return (verb == ANY || verb == (int64_t)q->verb) &&
-	       (resource == ANY ? q->resource != RES_QUEUES : resource == (int64_t)q->resource);
-}
-
 static enum fault server_fault(const struct request *q)
 {
 	if (q->resource == RES_QUEUES)
@@ -262,12 +272,12 @@ static void set_quirk(int64_t which)
 {
 	bool *const all[] = { &quirks.twice,       &quirks.no_pod,   &quirks.no_container,
 			      &quirks.extra_entry, &quirks.negative, &quirks.no_time,
-			      &quirks.empty };
+			      &quirks.empty,       &quirks.frozen };
 
-	if (which == 7) /* the one that is busy is missing, and another one there twice */
+	if (which == 8) /* the one that is busy is missing, and another one there twice */
 		quirks.twice = quirks.no_pod = true;
 	else
-		*all[which % 7] = true;
+		*all[which % 8] = true;
 }
 
 static void right_back(int arg)

@@ -53,7 +53,8 @@ struct fate {
 };
 
 void faults_reset(void);
-bool faults_deny_for_ever(void); /* nobody may delete a Job */
+bool faults_last(enum verb v, enum resource r); /* such a request will never be answered well */
+bool faults_deny_for_ever(void);                /* nobody may delete a Job */
 
 /* Draws what becomes of the @nth request of this life. */
 struct fate fate_draw(const struct request *q, int nth);

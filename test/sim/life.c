@@ -10,6 +10,10 @@
 #define PATIENCE   SEC(1500) /* for all to be gone, from the calm on */
 #define WATCH_IDLY SEC(420)  /* a busy job is watched for so long in the calm */
 #define START_BY   SEC(20)
+#define CALM_MS    SEC(10)
+
+static int  requests_at_calm;
+static bool ended_running;
 
 struct life_stats life_stats;
 char              life_outcome[160];
@@ -18,6 +22,7 @@ static void life_ends(void)
 {
 	promises_at_end();
 	promises_outcome(life_outcome, sizeof(life_outcome));
+	ended_running = process.state == PROCESS_RUNS;
 	process.over = true;
 }
 
@@ -27,6 +32,8 @@ static void audit(int arg)
 
 	(void)arg;
 	promises_audit();
+	if (calm < CALM_MS)
+		requests_at_calm = http_sim_requests();
 	if (calm > 0 && sim_ms() > START_BY &&
 	    (promises_settled() || calm > PATIENCE || (calm > WATCH_IDLY && job_stays())))
 		life_ends();
@@ -49,5 +56,9 @@ void life_play(void)
 			sim_step(process.state == PROCESS_WAITS ? process.starts_ms
 								: sim_ms() + SEC(3600));
 	}
-	life_stats = (struct life_stats){ sim_ms(), http_sim_requests(), process.starts };
+	life_stats = (struct life_stats){ .virtual_ms = sim_ms(),
+					  .requests = http_sim_requests(),
+					  .starts = process.starts,
+					  .to_place = ended_running ? requests_at_calm
+								    : http_sim_requests() };
 }

@@ -10,6 +10,7 @@ struct life_stats {
 	int64_t virtual_ms;
 	int     requests;
 	int     starts;
+	int to_place; /* requests at which something can go wrong: not those of watching for ever */
 };
 extern struct life_stats life_stats;
 extern char              life_outcome[160]; /* what is there and what is gone at its end */

@@ -19,7 +19,7 @@
 #include "story.h"
 
 #define BATCH    500
-#define WATCHDOG 20 /* seconds of CPU for one life: it hangs */
+#define WATCHDOG 5 /* seconds of CPU for one life: it hangs */
 
 static struct {
 	uint64_t      first, lives;
@@ -32,7 +32,7 @@ static struct {
 	int           placed_count;
 	char        **files;
 	int           file_count;
-} options = { .first = 1, .lives = 50000, .workers = 2 };
+} options = { .first = 1, .lives = 100000, .workers = 2 };
 
 /* What the workers share: the next seed to take, and each one's present seed. */
 static struct shared {
@@ -149,7 +149,7 @@ static void note_death(const struct worker *w, int number, int status, struct re
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;
 	uint64_t seed = shared->at[number];
-	report_crash(total, seed, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	report_crash(total, seed, status);
 	add_redo(w->first, seed);
 	add_redo(seed + 1, w->end);
 }

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "cluster.h"
+#include "api.h"
 
 static struct {
 	char    uid[UID_BYTES];
@@ -42,9 +42,10 @@ static bool same_pod(size_t place, const struct pod *p)
 static void tick(int arg)
 {
 	(void)arg;
-	if (!cluster.metrics_down)
+	bool works = !cluster.metrics_down && !quirks.frozen;
+	if (works)
 		cluster.sample_count = 0;
-	for (size_t i = 0; i < PODS && !cluster.metrics_down; i++) {
+	for (size_t i = 0; i < PODS && works; i++) {
 		struct pod *p = &cluster.pods[i];
 		if (!pod_runs(p) || p->dead_node)
 			continue;

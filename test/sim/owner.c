@@ -193,7 +193,8 @@ static void newcomers_service(void)
 
 	if (newcomer.has_service)
 		return;
-	if (s && (newcomer.inherits || sim_ms() > newcomer.since_ms + SEC(5))) {
+	if (s &&
+	    (newcomer.inherits || (newcomer.has_job && sim_ms() > newcomer.since_ms + SEC(5)))) {
 		s->inherited = newcomer.has_service = true;
 		trace("owner", "the newcomer takes over Service uid %.8s", s->uid);
 	} else if (!s) {
@@ -202,18 +203,50 @@ static void newcomers_service(void)
 	}
 }
 
+bool newcomer_has_come(void)
+{
+	return newcomer.has_job;
+}
+
+/* It is a job like ours: it goes quiet one day, or ends. */
+static void newcomer_lives_on(int arg)
+{
+	struct job *j = job_of(cluster.job_name);
+
+	if (!job_lives(j) || j->whose != NEWCOMERS)
+		return;
+	trace("owner", arg ? "the newcomer goes quiet" : "the newcomer ends");
+	j->cpu = 0;
+	if (!arg)
+		j->wanted = END_COMPLETE;
+	for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++) {
+		if (!pod_counts(p) || strcmp(p->job_uid, j->uid) != 0)
+			continue;
+		if (arg)
+			container_cpu(&p->c[0], 0);
+		else
+			pod_exits(p, true);
+	}
+}
+
 static void newcomer_comes(int arg)
 {
 	char name[200];
 
 	(void)arg;
-	if (newcomer.service_first && our_uid()[0] && !our_job())
+	if (newcomer.service_first && !newcomer.has_service && our_uid()[0] && !our_job()) {
 		newcomers_service();
+		sim_after(delay(20, 2000), newcomer_comes, 0);
+		return;
+	}
 	if (!newcomer.has_job && our_uid()[0] && !job_of(cluster.job_name)) {
 		struct job *j = job_create(NEWCOMERS, cluster.job_name, false);
 		j->cpu = 900000000;
 		newcomer.has_job = true;
 		newcomer.since_ms = sim_ms();
+		int how = (int)(mix(story.seed, 41) % 3);
+		if (how < 2)
+			sim_after(delay(SEC(20), SEC(90)), newcomer_lives_on, how);
 		(void)snprintf(name, sizeof(name), "%s-in", cluster.job_name);
 		queue_declare(NEWCOMERS, name);
 		(void)snprintf(name, sizeof(name), "%s-theirs", cluster.job_name);

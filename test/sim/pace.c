@@ -26,7 +26,7 @@ static struct kind_of_request {
 	int64_t not_before_ms;            /* Retry-After */
 	int64_t refused_ms[REFUSALS_MAX]; /* a ring */
 	int     refusals;
-} kinds[RESOURCES][VERB_DELETE + 1][2]; /* of our own Job; of anything else */
+} kinds[RESOURCES][VERB_DELETE + 1][3]; /* of our own Job, of another one, of anything else */
 
 void pace_reset(void)
 {
@@ -59,7 +59,11 @@ static int count(struct rate *r)
 
 static struct kind_of_request *kind_of(const struct request *q)
 {
-	return &kinds[q->resource][q->verb][strcmp(q->name, cluster.self_name) == 0];
+	int whose = strcmp(q->name, cluster.self_name) == 0                             ? 0
+		    : q->resource == RES_JOBS && strcmp(q->name, cluster.job_name) != 0 ? 1
+											: 2;
+
+	return &kinds[q->resource][q->verb][whose];
 }
 
 /* ---- Requests ---- */
@@ -100,8 +104,8 @@ static void check_pace(const struct request *q)
 		       REQUESTS_MAX, verb_words[q->verb], resource_words[q->resource]);
 }
 
-void promise_on_request(const struct request *q, const char *bearer, const char *url,
-			const char *body, const char *content_type)
+void promise_on_request(struct request *q, const char *bearer, const char *url, const char *body,
+			const char *content_type)
 {
 	if (strstr(url, SIM_PASSWORD) || (body && strstr(body, SIM_TOKEN)) ||
 	    (body && strstr(body, SIM_PASSWORD)))

@@ -96,11 +96,14 @@ void promise_on_answer(const struct request *q, const struct answer *a)
 
 static void others(const char *what, enum whose whose, const char *name)
 {
+	if (whose == NEWCOMERS && evidence.serves_newcomer && !evidence.knows_ours)
+		return; /* for all that it can know, that is its own */
 	broken(whose == NEWCOMERS ? "newcomer" : "neighbour", "%s %s is deleted", what, name);
 }
 
 void promise_on_accepted_delete(const struct request *q, const struct job *j)
 {
+	evidence.basis = q->basis;
 	if (j->finalizers & FINALIZER_FOREGROUND && strcmp(q->policy, "Foreground") != 0 &&
 	    j->whose == OURS)
 		broken("foreground", "a foreground deletion of %s is turned into %s", j->name,
@@ -170,8 +173,12 @@ void promise_on_service_delete(const struct service *s, enum actor actor)
 {
 	if (actor == BY_OWNER)
 		return;
-	if (s->inherited) {
+	if (s->inherited && !(actor == BY_CLEANER && evidence.read_taken)) {
 		window("INHERIT");
+		return;
+	}
+	if (s->inherited) {
+		others("Service", NEWCOMERS, s->name);
 		return;
 	}
 	if (s->whose == OURS) {

@@ -32,8 +32,8 @@ bool has_window(const char *name);
 /* ---- What happens ---- */
 
 void promise_on_start(void); /* the program starts: it knows nothing */
-void promise_on_request(const struct request *q, const char *bearer, const char *url,
-			const char *body, const char *content_type);
+void promise_on_request(struct request *q, const char *bearer, const char *url, const char *body,
+			const char *content_type);
 void promise_on_malformed(const char *method, const char *url, const char *why);
 void promise_on_answer(const struct request *q, const struct answer *a);
 void promise_on_no_answer(const struct request *q); /* or half of one, or one that is no answer */

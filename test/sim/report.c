@@ -1,7 +1,9 @@
 #include "report.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int kind_of(struct kind *kinds, int *count, const char *name)
@@ -61,13 +63,18 @@ void report_life(struct report *r, uint64_t seed, const struct verdict *v,
 			 "");
 }
 
-void report_crash(struct report *r, uint64_t seed, int signal_number)
+void report_crash(struct report *r, uint64_t seed, int status)
 {
-	char words[60];
-	int  k = kind_of(r->kinds, &r->kind_count, "crash");
+	bool hangs = WIFSIGNALED(status) && WTERMSIG(status) == SIGVTALRM;
+	char words[80];
+	int  k = kind_of(r->kinds, &r->kind_count, hangs ? "hang" : "crash");
 
-	(void)snprintf(words, sizeof(words), "the code under test dies of signal %d",
-		       signal_number);
+	if (WIFSIGNALED(status))
+		(void)snprintf(words, sizeof(words), "the code under test %s",
+			       hangs ? "takes seconds" : strsignal(WTERMSIG(status)));
+	else /* a sanitizer's, most likely */
+		(void)snprintf(words, sizeof(words), "the code under test ends with status %d",
+			       WEXITSTATUS(status));
 	add_kind(&r->kinds[k], 1, seed, words);
 	add_set(r, UINT64_C(1) << k, 1);
 	r->lives++;

@@ -28,14 +28,14 @@ struct report {
 
 void report_life(struct report *r, uint64_t seed, const struct verdict *v,
 		 const struct life_stats *s);
-void report_crash(struct report *r, uint64_t seed, int signal_number);
+void report_crash(struct report *r, uint64_t seed, int status); /* of wait() */
 bool report_write(const struct report *r, int fd);
 void report_read(struct report *total, int fd); /* adds it */
 
 /* What a life is called, if not by its seed. */
 typedef void name_fn(uint64_t number, char *out, unsigned size);
 
-/* Returns the exit status: 0 if nothing failed that is not in the file @known. */
-int report_print(const struct report *r, const char *known, double seconds, name_fn *name_of);
+/* Returns the exit status: 0 if nothing failed that is not in @file (known kinds; NULL = none). */
+int report_print(const struct report *r, const char *file, double seconds, name_fn *name_of);
 
 #endif

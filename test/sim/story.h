@@ -137,5 +137,6 @@ extern const char *const happen_names[];
 bool owner_does(const struct happening *h);
 bool fault_does(const struct happening *h);
 void owner_reset(void);
+bool newcomer_has_come(void); /* it may be gone again */
 
 #endif

@@ -1,4 +1,4 @@
-"""What the model (test/model) found: each of these was a flaw of the program once."""
+"""Flaws that a model of the protocol found once; the simulator finds them now (test/sim/mutations)."""
 import asyncio
 import contextlib
 import json
@@ -52,14 +52,17 @@ def test_a_newer_cleaner_is_not_hit_by_one_that_never_knew_its_own_uid(world):
     assert world.kube.job(SELF)
 
 
-def test_a_job_that_is_seen_late_in_the_second_round_is_watched(world):
-    """The first round was held up for a minute."""
+def test_a_job_that_is_seen_late_while_what_is_missing_is_torn_down_is_watched(world):
+    """The teardown was held up for minutes."""
     world.kube.create_service(SERVICE)
     world.kube.create_job(SELF, containers=("cleanup",))
     world.kube.fault(faults.unavailable(), verb="get", resource="services", times=None)
-    cleaner = world.run(speed=30, MISSING_JOB_TIMEOUT_SECONDS=2, CHECK_INTERVAL_SECONDS=10)
-    cleaner.wait_log(msg="service", outcome="left", timeout=30)
-    world.kube.clear_faults()
+    cleaner = world.run(speed=60, MISSING_JOB_TIMEOUT_SECONDS=2, CHECK_INTERVAL_SECONDS=10)
+    cleaner.wait_log(msg="teardown", trigger="missing")
+    cleaner.wait_log(msg="API server trouble", count=3, timeout=30)
     world.kube.create_job(JOB, cpu=ACTIVE)
     cleaner.wait_log(msg="job state", to="live", timeout=20)
+    world.kube.clear_faults()
+    cleaner.wait_log(msg="service adopted")
+    assert world.deletions() == []
     assert world.kube.job(SELF)

@@ -1,0 +1,263 @@
+/* What speaks against a Job that lives: readings, their count, its pods. Told as stage.h has it. */
+#include "facts.h"
+
+#define TALES(name, ...)                                                                           \
+	static const struct tale name##_tales[] = __VA_ARGS__;                                     \
+	static void              name(void **state)                                                \
+	{                                                                                          \
+		(void)state;                                                                       \
+		assert_tales(name##_tales, ARRAY_SIZE(name##_tales));                              \
+	}
+
+#define IDLE4 "metrics +10 metrics +10 metrics +10 metrics"
+#define IDLE5 IDLE4 " +10 metrics"
+
+TALES(the_count,
+      {
+	      { "idle", "job metrics", "reading=idle count=1 cpu=1 idle=no" },
+	      { "at the threshold", "job metrics:cpu=4", "reading=idle cpu=4" },
+	      { "active", "job metrics metrics:cpu=5", "reading=active count=0 cpu=1" },
+	      { "four of five", "job " IDLE4, "count=4 idle=no look=no" },
+	      { "five", "job " IDLE5, "count=5 idle=due look=due" },
+	      { "... of one old sample",
+		"job metrics:at=0 +10 metrics:at=0 +10 metrics:at=0 +10 metrics:at=0 +10 "
+		"metrics:at=0",
+		"count=5 idle=no look=no" },
+	      { "... of two",
+		"job metrics:at=0 +10 metrics:at=0 +10 metrics:at=0 +10 metrics:at=0 +10 "
+		"metrics:at=15",
+		"count=5 idle=due" },
+	      { "an hour asleep", "job " IDLE4 " +3600 metrics", "count=1" },
+	      { "the last reading is unknown", "job " IDLE5 " +10 metrics:trouble",
+		"count=5 reading=unknown idle=no look=no" },
+	      { "the last reading is active", "job " IDLE5 " +10 metrics:cpu=9",
+		"count=0 idle=no look=no" },
+	      { "refused", "job " IDLE4 " +10 metrics:refused", "count=4 reading=unknown idle=no" },
+	      { "of more pods than it had", "job " IDLE5 " job:active=2",
+		"count=5 idle=no look=no" },
+	      { "of other pods", "job " IDLE4 " +10 metrics:pods=q", "count=1" },
+	      { "a pod of two is missing", "job:active=2 metrics", "reading=unknown count=0" },
+	      { "no items", "job " IDLE4 " +10 metrics:none", "reading=unknown count=0" },
+	      { "without a date", "job " IDLE4 " +10 metrics:nodate", "reading=unknown count=4" },
+	      { "suspended", "job " IDLE5 " job:suspended",
+		"count=0 idle=no reading=unknown look=no" },
+	      { "suspend and resume", "job " IDLE4 " job:suspended job +10 metrics", "count=1" },
+	      { "no selector", "job:unselectable metrics", "reading=unknown check=never" },
+	      { "it has finished", "job " IDLE5 " job:complete", "idle=no look=no" },
+	      { "it is gone", "job " IDLE5 " job:absent", "idle=no look=no" },
+	      { "a newcomer has its name", "job " IDLE5 " job:uid=B", "idle=no look=no" },
+	      { "one check is enough, if that was asked for", "cfg:count=1,distinct=1 job metrics",
+		"idle=due" },
+	      { "busy never ends it", "job metrics:cpu=9 +10 metrics:cpu=9",
+		"count=0 reading=active idle=no" },
+      });
+
+TALES(startup_grace,
+      {
+	      { "young", "cfg:startup=30 job:created=0 +29.999 metrics",
+		"reading=unknown count=0" },
+	      { "old enough", "cfg:startup=30 job:created=0 +30 metrics", "reading=idle count=1" },
+	      { "by its start, where it has one",
+		"cfg:startup=30 job:created=-60,started=0 +20 metrics", "reading=unknown" },
+	      { "... which has passed", "cfg:startup=30 job:created=0,started=-60 metrics",
+		"reading=idle" },
+	      { "neither is known", "cfg:startup=30 job +100 metrics", "reading=unknown" },
+	      { "no date", "cfg:startup=30 job:created=-100 metrics:nodate", "reading=unknown" },
+	      { "busy is unknown, too", "cfg:startup=30 job:created=0 metrics:cpu=9",
+		"reading=unknown" },
+	      { "no grace", "job metrics", "reading=idle" },
+      });
+
+TALES(the_grid,
+      {
+	      { "the first at once", "job", "grid=- check=-" },
+	      { "then on it", "job +3 metrics", "grid=3 check=13" },
+	      { "late is no new grid", "job +3 metrics +14 metrics", "grid=13 check=23" },
+	      { "points that were missed are left out", "job +3 metrics +36 metrics",
+		"grid=33 check=43" },
+	      { "the answer's delay is no matter", "job >metrics +9 <metrics", "grid=0 check=10" },
+	      { "a failure is on it, too", "job metrics +10 metrics:trouble", "grid=10 check=20" },
+	      { "not asked for", "cfg:nocheck job", "check=never" },
+	      { "suspended", "job:suspended", "check=never" },
+	      { "it has finished", "job:complete", "check=never" },
+	      { "the grid is pace enough", "job metrics:trouble", "due.metrics=-" },
+	      { "... but for a Retry-After", "job metrics:trouble,retry=25", "due.metrics=25" },
+	      { "... and a refusal", "job metrics:refused", "due.metrics=1" },
+      });
+
+/* Where metrics may not be listed they are read pod by pod. */
+#define FORBIDDEN "metrics:refused +1 metrics:refused"
+TALES(pod_by_pod,
+      {
+	      { "the pods are listed first", "job " FORBIDDEN " +9 >pods", "gather=-" },
+	      { "each of them", "job " FORBIDDEN " +9 pods:p,q", "gather=p count=0" },
+	      { "... one behind the other", "job " FORBIDDEN " +10 pods:p,q pod-metrics",
+		"gather=q count=0" },
+	      { "... the last one makes the reading",
+		"job:active=2 " FORBIDDEN " +10 pods:p,q pod-metrics pod-metrics:pods=q",
+		"gather=- reading=idle count=1" },
+	      { "... as old as the first", "job " FORBIDDEN " +10 >pods +2 <pods:p +2 pod-metrics",
+		"grid=10 check=20" },
+	      { "not those that have finished",
+		"job " FORBIDDEN " +10 pods:p/finished,q pod-metrics:pods=q",
+		"gather=- reading=idle" },
+	      { "a sum",
+		"job:active=2 " FORBIDDEN
+		" +10 pods:p,q pod-metrics:cpu=3 pod-metrics:pods=q,cpu=3",
+		"reading=active" },
+	      { "one fails", "job " FORBIDDEN " +10 pods:p,q pod-metrics:trouble",
+		"gather=- reading=unknown" },
+	      { "one has none yet", "job " FORBIDDEN " +10 pods:p,q pod-metrics:absent",
+		"gather=- reading=unknown" },
+	      { "no pods", "job " FORBIDDEN " +10 pods", "gather=- reading=unknown" },
+	      { "the pods may not be listed either", "job " FORBIDDEN " +10 pods:refused",
+		"gather=- reading=unknown" },
+	      { "they may be listed", "job +10 pods:p", "gather=-" },
+	      { "they may be listed again", "job " FORBIDDEN " +60 pods:p", "gather=-" },
+	      { "one refusal is none", "job metrics:refused +10 pods:p", "gather=-" },
+	      { "422 is another matter", "job metrics:unusable +1 metrics:unusable +10 pods:p",
+		"gather=-" },
+	      { "not between two checks", "job " FORBIDDEN " +9 pods:p pod-metrics pods:p",
+		"gather=- count=1" },
+	      { "five of them",
+		"job " FORBIDDEN " +9 pods:p pod-metrics +10 pods:p pod-metrics +10 pods:p "
+		"pod-metrics +10 pods:p pod-metrics +10 pods:p pod-metrics",
+		"count=5 idle=due look=due" },
+      });
+
+TALES(pending,
+      {
+	      { "not asked for", "job:ready=0", "pending=never" },
+	      { "since it was seen", "cfg:pending=60 +5 job:ready=0", "pending=65" },
+	      { "... for the first time", "cfg:pending=60 +5 job:ready=0 +5 job:ready=0",
+		"pending=65" },
+	      { "it was ready once", "cfg:pending=60 job:ready=1 job:ready=0",
+		"pending=never ran=yes" },
+	      { "the server does not say", "cfg:pending=60 job:ready=-1", "pending=60 ran=no" },
+	      { "a pod of it is ready", "cfg:pending=60 job:ready=-1 pods:p",
+		"pending=never ran=yes" },
+	      { "... or was", "cfg:pending=60 job:ready=-1 pods:p/unready/ran", "pending=never" },
+	      { "... neither", "cfg:pending=60 job:ready=-1 pods:p/unready", "pending=60" },
+	      { "... one of two", "cfg:pending=60 job:ready=0 pods:p/pending,q", "pending=never" },
+	      { "any reading of its CPU", "cfg:pending=60 job:ready=0 metrics:cpu=900",
+		"pending=never ran=yes" },
+	      { "... none", "cfg:pending=60 job:ready=0 metrics:none", "pending=60" },
+	      { "suspended", "cfg:pending=60 job:ready=0,suspended", "pending=never" },
+	      { "... and resumed", "cfg:pending=60 job:ready=0,suspended +30 job:ready=0",
+		"pending=90" },
+	      { "finished", "cfg:pending=60 job:complete,ready=0", "pending=never" },
+	      { "due", "cfg:pending=60 job:ready=0 +60", "look=due" },
+	      { "not yet", "cfg:pending=60 job:ready=0 +59.999", "look=no" },
+	      { "held", "cfg:pending=60 job:ready=0,hold=true +60", "look=no" },
+      });
+
+TALES(the_pods,
+      {
+	      { "none", "job pods", "staying=-" },
+	      { "one that neither is gone nor going", "job pods:p/deleting,q", "staying=q" },
+	      { "... but a finished one, while the Job is there", "job pods:p/finished",
+		"staying=-" },
+	      { "... not once it is gone", "job job:absent pods:p/finished", "staying=p" },
+	      { "... nor if it was never seen", "+60 job:absent pods:p/finished", "staying=p" },
+	      { "a list that fails is none", "job pods:p pods:trouble", "staying=p" },
+	      { "deleted", "job job:absent pods:p,q delete-pod", "staying=q" },
+	      { "... both", "job job:absent pods:p,q delete-pod delete-pod:absent", "staying=-" },
+	      { "... another one has its name", "job job:absent pods:p delete-pod:conflict",
+		"staying=-" },
+	      { "refused", "job job:absent pods:p delete-pod:refused", "staying=p" },
+	      { "no answer", "job job:absent pods:p delete-pod:trouble", "staying=p" },
+	      { "the last one has gone", "job job:absent pods", "last-pod=gone" },
+	      { "... not while one terminates", "job job:absent pods:p/deleting", "last-pod=-" },
+	      { "... nor while the Job is there", "job pods", "last-pod=-" },
+	      { "... nor by a list that was sent before it went", "job >pods job:absent <pods",
+		"last-pod=-" },
+	      { "... and there is one after all", "job job:absent pods pods:p", "last-pod=-" },
+	      { "of a Job that never was", "+60 job:absent pods", "last-pod=gone" },
+      });
+
+/* At most six answers, half a minute, make "forbidden" of a 403: an API server's first second. */
+#define NO "pods:refused "
+TALES(pods_that_may_not_be_listed,
+      {
+	      { "five", "job " NO NO NO NO NO, "pods-forbidden=no" },
+	      { "six", "job " NO NO NO NO NO NO, "pods-forbidden=yes" },
+	      { "... and allowed again", "job " NO NO NO NO NO NO "pods", "pods-forbidden=no" },
+	      { "another 4xx is no such answer", "job " NO NO NO NO NO "pods:unusable",
+		"pods-forbidden=no" },
+	      { "asked again soon", "job " NO, "due.pods=1" },
+	      { "... 1, 2, 4 s", "job " NO NO NO, "due.pods=4" },
+	      { "... then believed for a minute", "job " NO NO NO NO NO NO, "due.pods=60" },
+      });
+
+/* The last look's pods. */
+static void pods_that_contradict(void **state)
+{
+	static const struct {
+		const char *sentence, *pods, *why; /* NULL: they bear the reading out */
+	} rows[] = {
+		{ "one that runs", "pods:p", NULL },
+		{ "two", "pods:p,q", NULL },
+		{ "none", "pods", "no pod is running" },
+		{ "a container waits", "pods:p,q/waiting", "a container waits" },
+		{ "... first", "pods:p/waiting,q", "a container waits" },
+		{ "one that is not running yet", "pods:p,q/pending", "a pod is not running yet" },
+		{ "a running container is not in the metrics", "pods:p/side",
+		  "a running container is not in the metrics" },
+		{ "a running pod is not", "pods:p,r", "a running container is not in the metrics" },
+		{ "a finished one does not count", "pods:p,q/finished", NULL },
+		{ "... nor is it one that runs", "pods:p/finished", "no pod is running" },
+		{ "one that terminates does", "pods:p,q/pending/deleting",
+		  "a pod is not running yet" },
+		{ "... not if its node is lost", "pods:p,r/lost61", NULL },
+		{ "... for more than a minute", "pods:p,r/lost60",
+		  "a running container is not in the metrics" },
+		{ "... to the millisecond", "pods:p,r/lost60.001", NULL },
+		{ "... and it alone is none", "pods:p/lost61", "no pod is running" },
+		{ "the server's clock is not known", "pods:p,r/lost61,nodate", NULL },
+	};
+	static struct stage s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		print_message("  %s\n", rows[i].sentence);
+		stage_open(&s, "job:active=2 metrics:pods=p+q");
+		stage_tell(&s, rows[i].pods);
+		const char *why = pods_contradict(&s.w, s.now);
+		assert_string_equal(why ? why : "", rows[i].why ? rows[i].why : "");
+		stage_close(&s);
+	}
+	/* the server's clock was never told: nobody knows that a node is lost */
+	stage_open(&s, "job:nodate pods:p/lost61,nodate");
+	assert_string_equal(pods_contradict(&s.w, s.now),
+			    "a running container is not in the metrics");
+	stage_close(&s);
+}
+
+TALES(the_last_look,
+      {
+	      { "the pods bear it out", "job " IDLE5 " pods:p", "count=5 look=due reading=idle" },
+	      { "they do not: the count is cleared", "job " IDLE5 " pods:p/waiting",
+		"count=0 look=no reading=unknown idle=no" },
+	      { "they are no matter before", "job " IDLE4 " pods:p/waiting",
+		"count=4 reading=idle" },
+	      { "nor for a pending Job", "cfg:pending=60 job:ready=0 +60 pods:p/pending",
+		"look=due" },
+	      { "a list that fails", "job " IDLE5 " pods:trouble", "count=5 look=due" },
+      });
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_count),
+		cmocka_unit_test(startup_grace),
+		cmocka_unit_test(the_grid),
+		cmocka_unit_test(pod_by_pod),
+		cmocka_unit_test(pending),
+		cmocka_unit_test(the_pods),
+		cmocka_unit_test(pods_that_may_not_be_listed),
+		cmocka_unit_test(pods_that_contradict),
+		cmocka_unit_test(the_last_look),
+	};
+
+	return cmocka_run_group_tests_name("evidence", tests, NULL, NULL);
+}
