@@ -265,6 +265,8 @@ def test_a_right_that_comes_is_used_by_the_idle_trigger_that_waits_for_it(world)
     cleaner.wait_log(msg="permission missing")
     world.kube.allow(*right)
     assert cleaner.wait() == 0
+    assert [(line["verb"], line["resource"]) for line in cleaner.log(msg="no longer refused")] == [
+        ("delete", "jobs")]
     assert world.summary()["trigger"] == "idle"
     world.wait_gone()
 

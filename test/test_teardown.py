@@ -274,7 +274,8 @@ def test_an_idle_job_whose_delete_fails_is_watched_on_with_all_that_is_its(world
     assert cleaner.log(msg="recovered") == []
     fault.remove()
     assert cleaner.wait() == 0
-    assert len(cleaner.log(msg="recovered")) == 1
+    recovered, = cleaner.log(msg="recovered")
+    assert (recovered["verb"], recovered["resource"]) == ("delete", "jobs")
     assert world.summary()["trigger"] == "idle"
     world.wait_gone()
 
