@@ -281,8 +281,23 @@ static void end_streams(CURLcode how)
 			end_stream(&exchanges[i], how);
 }
 
+/* In the middle of a line, as a rule. */
+static void put_half_a_line(struct http_exchange *x)
+{
+	const struct change *last = &cluster.changes[(cluster.change_count - 1) % CHANGES];
+	struct text          line = { 0 };
+
+	change_json(&line, last);
+	text_bytes(&x->out, line.p, line.n / 2);
+	text_free(&line);
+}
+
 void watch_cut(void)
 {
+	for (int i = 0; i < in_use; i++)
+		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].ending &&
+		    cluster.change_count % 2)
+			put_half_a_line(&exchanges[i]);
 	end_streams(CURLE_RECV_ERROR);
 }
 
