@@ -797,7 +797,7 @@ def lines_on_the_hold(cleaner):
 @pytest.mark.parametrize("text", [False, True], ids=["json", "text"])
 def test_a_hostile_annotation_stays_one_line_and_one_field(world, text):
     world.pair(cpu=ACTIVE)
-    cleaner = world.run(text=text, CHECK_INTERVAL_SECONDS="60")
+    cleaner = world.run(text=text, CHECK_INTERVAL_SECONDS="600", speed=10)
     world.kube.wait_watch()
     for count, value in enumerate(HOSTILE):
         world.annotate(hold=value)

@@ -420,7 +420,7 @@ def test_a_change_that_says_nothing_costs_no_more_than_a_new_look(world, in_the_
         *too_soon, 200]
     assert world.summary()["trigger"] == "idle"
     looks = [r for r in world.requests(verb="list", resource="pods", group="")
-             if r.seq < world.requests(verb="delete")[-1].seq]
+             if r.seq < world.requests(verb="delete", name=JOB)[-1].seq]
     assert len(looks) == 2 + len(too_soon)
 
 
