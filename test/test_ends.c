@@ -292,9 +292,17 @@ SCENES(our_own_job,
 		 "wait 5.2" },
 	       { "... nor beside a newcomer", NO_PODS "job:uid=B", "end torn-down" },
 	       { "not asked for", "cfg:noself " NO_SERVICE, "end torn-down" },
-	       { "not known",
+	       { "not known: once more, now that it counts",
 		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
 		 "delete-service",
+		 "our own uid, before anybody can have replaced us" },
+	       { "... which it is, and it goes",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self",
+		 "our own Job is the last" },
+	       { "... which is forbidden",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:refused",
 		 "end torn-down" },
 	       { "gone already",
 		 "self:absent list watch service job adopt metrics pods:p +5 job:absent pods "

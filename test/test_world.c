@@ -319,7 +319,12 @@ TALES(deleting_the_job,
 
 TALES(our_own_job,
       {
-	      { "not known", "", "self=unknown self-fate=left" },
+	      { "not known yet", "", "self=unknown self-fate=none" },
+	      { "... by no answer, however often, before it counts",
+		"self:trouble self:trouble self:trouble job:complete", "self-fate=none" },
+	      { "... once when it counts", "job:complete self:trouble", "self-fate=none" },
+	      { "... twice", "job:complete self:trouble self:trouble", "self-fate=left" },
+	      { "... forbidden", "self:refused self:refused job:complete", "self-fate=left" },
 	      { "there", "self", "self=there self-fate=none" },
 	      { "not there", "self:absent", "self=absent self-fate=absent" },
 	      { "refused", "self:refused", "self=unknown" },
