@@ -45,7 +45,9 @@ static bool signal_is_answered(const struct world *w)
 
 RULE(read_behind_signal)
 {
-	return w->signals && !w->over.trigger && !signal_is_answered(w) ? 0 : NEVER;
+	bool decided = w->over.trigger && now >= job_kept_until_ms(w, cfg);
+
+	return w->signals && !decided && !signal_is_answered(w) ? 0 : NEVER;
 }
 
 RULE(read_self)
@@ -505,7 +507,7 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return false;
 	if (!w->over.trigger)
 		return signal_is_answered(w);
-	if (now >= job_kept_until_ms(w, cfg))
+	if (now >= job_kept_until_ms(w, cfg) || !signal_is_answered(w))
 		return false;
 	/* the last walk is for whoever comes behind the Job */
 	bool queues = queues_fate(w, cfg, now) ||

@@ -23,7 +23,8 @@ enum resource {
 struct basis {
 	int     count, distinct;
 	int64_t age_ms; /* of the last reading; NEVER = it was not idle */
-	bool    look_good, look_left_out, read_fresh, versioned, knows_metrics;
+	bool    look_good, look_left_out, read_fresh, versioned, knows_metrics, told_foreground;
+	int64_t read_ms, looked_ms;
 };
 
 struct request {

@@ -55,18 +55,19 @@ static int                  idle_waits;
 static int64_t              last_wait_ms;
 static struct rng           rng_bytes;
 static int                  request_count;
+static int64_t              last_stream_ms;
 
 int http_sim_requests(void)
 {
 	return request_count;
 }
 
-bool http_sim_streams(void)
+int64_t http_sim_stream_ms(void)
 {
 	for (int i = 0; i < in_use; i++)
 		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].abandoned)
-			return true;
-	return false;
+			return sim_ms();
+	return last_stream_ms;
 }
 
 void http_sim_reset(uint64_t seed)
@@ -78,6 +79,7 @@ void http_sim_reset(uint64_t seed)
 	in_use = 0;
 	rng_bytes = rng_of(seed, 4);
 	request_count = 0;
+	last_stream_ms = 0;
 	idle_waits = 0;
 	delivered = false;
 }
@@ -145,6 +147,8 @@ static void done(struct http_exchange *x, CURLcode transport, const char *detail
 {
 	struct http_response *r = &x->response;
 
+	if (x->stage == STAGE_STREAMS)
+		last_stream_ms = sim_ms();
 	x->stage = STAGE_DONE;
 	r->transport = transport;
 	(void)snprintf(r->detail, sizeof(r->detail), "%s", detail);
@@ -281,8 +285,23 @@ static void end_streams(CURLcode how)
 			end_stream(&exchanges[i], how);
 }
 
+/* In the middle of a line, as a rule. */
+static void put_half_a_line(struct http_exchange *x)
+{
+	const struct change *last = &cluster.changes[(cluster.change_count - 1) % CHANGES];
+	struct text          line = { 0 };
+
+	change_json(&line, last);
+	text_bytes(&x->out, line.p, line.n / 2);
+	text_free(&line);
+}
+
 void watch_cut(void)
 {
+	for (int i = 0; i < in_use; i++)
+		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].ending &&
+		    cluster.change_count % 2)
+			put_half_a_line(&exchanges[i]);
 	end_streams(CURLE_RECV_ERROR);
 }
 

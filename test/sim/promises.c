@@ -85,7 +85,7 @@ void promise_on_no_answer(const struct request *q)
 
 void promise_on_answer(const struct request *q, const struct answer *a)
 {
-	if (a->status >= 500)
+	if (a->status == 504)
 		promise_on_no_answer(q);
 	evidence_on_answer(q, a);
 	pace_on_answer(q, a);
@@ -104,10 +104,14 @@ static void others(const char *what, enum whose whose, const char *name)
 void promise_on_accepted_delete(const struct request *q, const struct job *j)
 {
 	evidence.basis = q->basis;
-	if (j->finalizers & FINALIZER_FOREGROUND && strcmp(q->policy, "Foreground") != 0 &&
-	    j->whose == OURS)
+	if (!(j->finalizers & FINALIZER_FOREGROUND) || j->whose != OURS ||
+	    strcmp(q->policy, "Foreground") == 0)
+		return;
+	if (q->basis.told_foreground)
 		broken("foreground", "a foreground deletion of %s is turned into %s", j->name,
 		       q->policy);
+	else
+		window("FOREGROUND_BETWEEN");
 }
 
 static void on_self_delete(const struct job *self)
@@ -130,7 +134,7 @@ static void on_self_delete(const struct job *self)
 		else
 			broken("self-before-service", "our own Job goes before the Service");
 	}
-	if (our_uid()[0] && pods_of(our_uid()) && may(VERB_LIST, RES_PODS))
+	if (our_uid()[0] && pods_of(our_uid()) && evidence_pods_are_its_business())
 		broken("self-before-pods", "our own Job goes before the job's pods");
 }
 
@@ -205,7 +209,7 @@ void promise_on_pod_delete(const struct pod *p, int grace_s, enum actor actor)
 		others("pod", p->whose, p->name);
 	else if (j && j->deleted_ms < 0)
 		broken("pod-of-present-job", "pod %s is deleted, and its Job is there", p->name);
-	else if (p->phase > POD_RUNNING)
+	else if (p->phase > POD_RUNNING && p->ended_ms < evidence.looked_ms)
 		broken("finished-pod", "pod %s is deleted, which has ended", p->name);
 	if (grace_s == 0)
 		broken("pod-without-grace", "pod %s is deleted with a grace of 0", p->name);

@@ -161,15 +161,15 @@ static uint64_t read_known(const struct report *r, const char *file, double live
 	return known;
 }
 
-static void print_kind(const struct kind *k, bool is_known, name_fn *name_of)
+static void print_kind(const struct kind *k, const char *what, name_fn *name_of)
 {
 	char name[200];
 
 	(void)snprintf(name, sizeof(name), "seed %llu", (unsigned long long)k->seed);
 	if (name_of)
 		name_of(k->seed, name, sizeof(name));
-	(void)printf("%s %-24s %7llu lives, %s: %s\n", is_known ? "known " : "FAILED", k->name,
-		     (unsigned long long)k->lives, name, k->words);
+	(void)printf("%s %-24s %7llu lives, %s%s%s\n", what, k->name, (unsigned long long)k->lives,
+		     name, k->words[0] ? ": " : "", k->words);
 }
 
 int report_print(const struct report *r, const char *file, double seconds, name_fn *name_of)
@@ -177,14 +177,12 @@ int report_print(const struct report *r, const char *file, double seconds, name_
 	uint64_t known = read_known(r, file, name_of ? 0 : (double)r->lives), failed = 0;
 
 	for (int i = 0; i < r->window_count; i++)
-		(void)printf("window %-24s %7llu lives, seed %llu\n", r->windows[i].name,
-			     (unsigned long long)r->windows[i].lives,
-			     (unsigned long long)r->windows[i].seed);
+		print_kind(&r->windows[i], "window", name_of);
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < r->kind_count; i++) {
 			bool is_known = known & UINT64_C(1) << i;
 			if (is_known == (pass == 0))
-				print_kind(&r->kinds[i], is_known, name_of);
+				print_kind(&r->kinds[i], is_known ? "known " : "FAILED", name_of);
 		}
 	for (int i = 0; i < r->set_count; i++)
 		if (r->sets[i] & ~known)
