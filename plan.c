@@ -293,7 +293,7 @@ RULE(read_service_last)
 {
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	if (!next || name_is_old(w) || slot_is_free(w, now))
+	if (!next || w->self != THERE || name_is_old(w) || slot_is_free(w, now))
 		return NEVER;
 	return w->asked[ASK_DELETE_SELF].due_ms;
 }
