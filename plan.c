@@ -507,12 +507,14 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return false;
 	if (!w->over.trigger)
 		return signal_is_answered(w);
-	if (now >= job_kept_until_ms(w, cfg) || !signal_is_answered(w))
+	if (now >= job_kept_until_ms(w, cfg))
 		return false;
+	if (now >= teardown_deadline_ms(w, cfg))
+		return true;
 	/* the last walk is for whoever comes behind the Job */
 	bool queues = queues_fate(w, cfg, now) ||
 		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
-	return (service_fate(w) && queues) || now >= teardown_deadline_ms(w, cfg);
+	return signal_is_answered(w) && service_fate(w) && queues;
 }
 
 static bool is_over(const struct world *w, const struct config *cfg, int64_t now)

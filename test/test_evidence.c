@@ -252,12 +252,12 @@ static void pods_that_contradict(void **state)
 		{ "... nor is it one that runs", "pods:p/finished", "no pod is running" },
 		{ "one that terminates does", "pods:p,q/pending/deleting",
 		  "a pod is not running yet" },
-		{ "... not if its node is lost", "pods:p,r/lost61", NULL },
-		{ "... for more than a minute", "pods:p,r/lost60",
+		{ "... not if its node is lost", "pods:p,r/lost62", NULL },
+		{ "... for more than a minute, by a time in whole seconds", "pods:p,r/lost61",
 		  "a running container is not in the metrics" },
-		{ "... to the millisecond", "pods:p,r/lost60.001", NULL },
-		{ "... and it alone is none", "pods:p/lost61", "no pod is running" },
-		{ "the server's clock is not known", "pods:p,r/lost61,nodate", NULL },
+		{ "... to the millisecond", "pods:p,r/lost61.001", NULL },
+		{ "... and it alone is none", "pods:p/lost62", "no pod is running" },
+		{ "the server's clock is not known", "pods:p,r/lost62,nodate", NULL },
 	};
 	static struct stage s;
 
