@@ -45,7 +45,9 @@ static bool signal_is_answered(const struct world *w)
 
 RULE(read_behind_signal)
 {
-	return w->signals && !w->over.trigger && !signal_is_answered(w) ? 0 : NEVER;
+	bool decided = w->over.trigger && now >= job_kept_until_ms(w, cfg);
+
+	return w->signals && !decided && !signal_is_answered(w) ? 0 : NEVER;
 }
 
 RULE(read_self)
@@ -293,7 +295,7 @@ RULE(read_service_last)
 {
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	if (!next || name_is_old(w) || slot_is_free(w, now))
+	if (!next || w->self != THERE || name_is_old(w) || slot_is_free(w, now))
 		return NEVER;
 	return w->asked[ASK_DELETE_SELF].due_ms;
 }
@@ -507,10 +509,12 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return signal_is_answered(w);
 	if (now >= job_kept_until_ms(w, cfg))
 		return false;
+	if (now >= teardown_deadline_ms(w, cfg))
+		return true;
 	/* the last walk is for whoever comes behind the Job */
 	bool queues = queues_fate(w, cfg, now) ||
 		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
-	return (service_fate(w) && queues) || now >= teardown_deadline_ms(w, cfg);
+	return signal_is_answered(w) && service_fate(w) && queues;
 }
 
 static bool is_over(const struct world *w, const struct config *cfg, int64_t now)

@@ -253,8 +253,9 @@ static const char *lost_without(const struct world *w, enum ask a)
 	return "queues may stay";
 }
 
-static void tell_refusal(const struct world *w, const struct config *cfg, const struct answer *x,
-			 const struct k8s_request *q, bool by_role, const char *words)
+static void tell_refusal(struct report *r, const struct world *w, const struct config *cfg,
+			 const struct answer *x, const struct k8s_request *q, bool by_role,
+			 const char *words)
 {
 	unsigned count = w->asked[x->ask].refused;
 	bool     once = x->ask == ASK_EVENT; /* there is no second try */
@@ -265,6 +266,7 @@ static void tell_refusal(const struct world *w, const struct config *cfg, const 
 			  LS("resource", k8s_resource_name(q->resource)), LS("error", words));
 		return;
 	}
+	r->refused[x->ask] = true;
 	(void)snprintf(rule, sizeof(rule),
 		       "{apiGroups: [\"%s\"], resources: [\"%s\"], verbs: [\"%s\"]}",
 		       k8s_resource_group(q->resource), k8s_resource_name(q->resource),
@@ -307,14 +309,20 @@ static void tell_failure(struct report *r, const struct world *w, const struct a
 		 LI("retry_ms", retry > 0 ? retry : 0));
 }
 
-static void tell_recovery(struct report *r, const struct answer *x, int64_t now)
+static void tell_recovery(struct report *r, const struct answer *x, const struct k8s_request *q,
+			  int64_t now)
 {
 	struct trouble *t = &r->troubles[x->ask];
+	const char *verb = q ? k8s_verb_name(q->verb) : x->ask == ASK_QUEUES ? "list" : "delete";
+	const char *resource = q ? k8s_resource_name(q->resource) : "queues";
 
 	if (t->since_ms && t->told)
-		log_info("recovered", LS("from", server_names[t->server]),
-			 LI("failed_s", (now - t->since_ms) / 1000));
+		log_info("recovered", LS("from", server_names[t->server]), LS("verb", verb),
+			 LS("resource", resource), LI("failed_s", (now - t->since_ms) / 1000));
+	else if (r->refused[x->ask])
+		log_info("no longer refused", LS("verb", verb), LS("resource", resource));
 	t->since_ms = 0;
+	r->refused[x->ask] = false;
 }
 
 /* The broker's no to a queue, or to us; the rest is trouble like any other. */
@@ -346,14 +354,14 @@ void report_answer(struct report *r, const struct world *w, const struct config 
 	switch (x->is.what) {
 	case K8S_OK:
 	case K8S_ABSENT:
-		tell_recovery(r, x, now);
+		tell_recovery(r, x, q, now);
 		if (x->ask == ASK_QUEUES && x->is.what == K8S_ABSENT && w->queues.final)
 			tell_broker(r, w, cfg, x, words, now);
 		break;
 	case K8S_REFUSED:
 		r->troubles[x->ask].since_ms = 0;
 		if (q)
-			tell_refusal(w, cfg, x, q, by_role, words);
+			tell_refusal(r, w, cfg, x, q, by_role, words);
 		else
 			tell_broker(r, w, cfg, x, words, now);
 		break;

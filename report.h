@@ -22,6 +22,7 @@ struct trouble {
 /* What has been told so far; zero is a valid start. */
 struct report {
 	struct trouble troubles[ASKS];
+	bool           refused[ASKS];              /* a line said so */
 	int64_t        line_ms[SERVER_BROKER + 1]; /* the last line about a server */
 	const char    *state;                      /* of the Job */
 	char           hold[K8S_HOLD_SIZE];

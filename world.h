@@ -23,7 +23,7 @@
 #define NEVER INT64_MAX
 
 #define FORBIDDEN_BELIEVED 6              /* half a minute of 403: pods are left out of account */
-#define POD_LOST_MS        INT64_C(60000) /* past its deletionTimestamp: its node is lost */
+#define POD_LOST_MS        INT64_C(61000) /* a minute past its deletionTimestamp, in whole seconds */
 
 /* Every request that there is. */
 enum ask {

@@ -163,8 +163,8 @@ def test_a_patch_whose_answer_was_lost_makes_no_second_owner(world):
 
 REFUSALS = {
     "OpenShift's plug-in, of those who may not delete the owner": (
-        403, "Forbidden", f'services "{SERVICE}" is forbidden: cannot set an ownerRef on a resource '
-        "you can't delete: , <nil>"),
+        403, "Forbidden", f'services "{SERVICE}" is forbidden: cannot set an ownerRef on a '
+        "resource you can't delete: , <nil>"),
     "a webhook": (403, "Forbidden", 'admission webhook "no.example.com" denied the request: no'),
     "a schema": (422, "Invalid", f'Service "{SERVICE}" is invalid: no owners here'),
 }
@@ -643,8 +643,9 @@ def missing(world):
 
 TRIGGERS = {complete: "completed", fail: "failed", idle: "idle", pending: "pending", gone: "gone",
             missing: "missing"}
-ALL_SETTINGS = {**FAST, "TEARDOWN_TIMEOUT_SECONDS": "2", "PENDING_TIMEOUT_SECONDS": "0.3", "MISSING_JOB_TIMEOUT_SECONDS": "0.2",
-                "COMPLETED_GRACE_SECONDS": "600", "FAILED_GRACE_SECONDS": "600"}
+ALL_SETTINGS = {**FAST, "PENDING_TIMEOUT_SECONDS": "0.3", "MISSING_JOB_TIMEOUT_SECONDS": "0.2",
+                "COMPLETED_GRACE_SECONDS": "600", "FAILED_GRACE_SECONDS": "600",
+                "TEARDOWN_TIMEOUT_SECONDS": "2"}
 
 
 @pytest.mark.parametrize("end,trigger", TRIGGERS.items())
@@ -797,7 +798,7 @@ def lines_on_the_hold(cleaner):
 @pytest.mark.parametrize("text", [False, True], ids=["json", "text"])
 def test_a_hostile_annotation_stays_one_line_and_one_field(world, text):
     world.pair(cpu=ACTIVE)
-    cleaner = world.run(text=text, CHECK_INTERVAL_SECONDS="60")
+    cleaner = world.run(text=text, CHECK_INTERVAL_SECONDS="600", speed=10)
     world.kube.wait_watch()
     for count, value in enumerate(HOSTILE):
         world.annotate(hold=value)

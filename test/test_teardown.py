@@ -255,8 +255,8 @@ def test_a_job_that_became_busy_while_its_delete_failed_is_not_deleted(world):
 
 
 def test_an_idle_job_whose_delete_fails_is_watched_on_with_all_that_is_its(world):
-    """However long: nothing was decided. Each DELETE rests on a look and a reading of its own, and
-    is sent ever more slowly."""
+    """However long: nothing was decided. Each DELETE rests on a look of its own and on a reading of
+    at most two intervals before, and is sent ever more slowly."""
     world.pair(cpu="2m")
     fault = world.kube.fault(faults.unavailable(), verb="delete", resource="jobs", name=JOB,
                              times=None)
@@ -267,13 +267,15 @@ def test_an_idle_job_whose_delete_fails_is_watched_on_with_all_that_is_its(world
         between = [(r.verb, r.group, r.resource) for r in world.kube.requests
                    if before.seq < r.seq < delete.seq]
         assert ("list", "", "pods") in between and between[-1] == ("get", "batch", "jobs")
-        assert ("list", "metrics.k8s.io", "pods") in between
+        assert (delete.monotonic - before.monotonic < 2 / 20     # as long a reading is good for
+                or ("list", "metrics.k8s.io", "pods") in between)
     assert deletes[5].monotonic - deletes[4].monotonic >= 7 / 20
     assert world.left() == {JOB, SERVICE, SELF, "pod"} and world.kube.events() == []
     assert cleaner.log(msg="recovered") == []
     fault.remove()
     assert cleaner.wait() == 0
-    assert len(cleaner.log(msg="recovered")) == 1
+    recovered, = cleaner.log(msg="recovered")
+    assert (recovered["verb"], recovered["resource"]) == ("delete", "jobs")
     assert world.summary()["trigger"] == "idle"
     world.wait_gone()
 
@@ -283,7 +285,7 @@ def test_an_idle_job_whose_delete_fails_is_watched_on_with_all_that_is_its(world
 def test_what_may_pass_is_tried_again(world, what, failure):
     world.pair(cpu="2m")
     world.kube.fault(failure, verb="delete", resource=what, times=2)
-    cleaner = world.run(ADOPT_SERVICE="false")
+    cleaner = world.run(ADOPT_SERVICE="false", CHECK_INTERVAL_SECONDS=1, speed=10)
     assert cleaner.wait() == 0
     world.wait_gone()
     assert len(cleaner.log(level="warn")) <= 1
@@ -295,7 +297,7 @@ def test_what_is_refused_twice_is_told_and_tried_again(world, what, failure):
     """An idle Job a minute later, its Service after 1, 2, 4 ... seconds."""
     world.pair(cpu="2m")
     world.kube.fault(failure, verb="delete", resource=what, times=2)
-    cleaner = world.run(ADOPT_SERVICE="false", CHECK_INTERVAL_SECONDS=1, speed=20)
+    cleaner = world.run(ADOPT_SERVICE="false", CHECK_INTERVAL_SECONDS=2, speed=40)
     assert cleaner.wait() == 0
     world.wait_gone()
     line, = cleaner.log(level="warn")
@@ -304,8 +306,8 @@ def test_what_is_refused_twice_is_told_and_tried_again(world, what, failure):
         json.loads(failure.response.body)["message"])
     assert cleaner.log(msg="recovered") == []
     first, second, third = world.requests(verb="delete", resource=what)[:3]
-    assert second.monotonic - first.monotonic >= 0.95 / 20
-    assert third.monotonic - second.monotonic >= (57 if what == "jobs" else 1.9) / 20
+    assert second.monotonic - first.monotonic >= 0.95 / 40
+    assert third.monotonic - second.monotonic >= (57 if what == "jobs" else 1.9) / 40
 
 
 def test_an_open_outcome_is_settled_by_reading(world):
@@ -328,13 +330,13 @@ def test_a_newcomer_behind_a_lost_answer_is_left_alone(world):
 
 
 def test_backoff_grows_and_retry_after_is_respected(world):
-    world.kube.fault(faults.throttled(2), verb="delete", resource="jobs", name=JOB)
-    world.kube.fault(faults.unavailable(), verb="delete", resource="jobs", name=JOB, times=2)
-    assert completed(world).wait() == 0
-    at = [r.monotonic for r in world.requests(verb="delete", resource="jobs", name=JOB)]
-    assert len(at) == 4
-    assert at[1] - at[0] >= 2
-    assert at[3] - at[2] >= 1
+    world.kube.fault(faults.throttled(4), verb="delete", resource="jobs", name=JOB)
+    world.kube.fault(faults.unavailable(), verb="delete", resource="jobs", name=JOB, times=3)
+    assert completed(world, speed=10).wait() == 0
+    at = [r.monotonic * 10 for r in world.requests(verb="delete", resource="jobs", name=JOB)]
+    pauses = [b - a for a, b in zip(at, at[1:])]
+    assert len(pauses) == 4
+    assert all(pause >= least * 0.99 for pause, least in zip(pauses, (4, 1, 2, 4)))
 
 
 def test_what_stays_down_is_given_up_after_the_timeout(world):

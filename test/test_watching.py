@@ -7,7 +7,6 @@ import pytest
 from conftest import JOB, SELF, SERVICE
 from fakekube import faults
 
-pytestmark = pytest.mark.versions
 ACTIVE = "900m"
 
 
@@ -19,6 +18,7 @@ def reads(world):
     return world.requests(verb="get", resource="jobs", name=JOB)
 
 
+@pytest.mark.versions
 def test_lists_by_name_then_watches_from_the_lists_version(world):
     world.pair(cpu=ACTIVE)
     world.watched()
@@ -40,6 +40,7 @@ def test_the_timeout_of_the_watch_is_random(world):
     assert len({r.query["timeoutSeconds"][0] for r in world.requests(verb="watch")}) > 1
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("finish,trigger", [("complete_job", "completed"), ("fail_job", "failed")])
 def test_a_finish_is_noticed_at_once(world, finish, trigger):
     world.pair(cpu=ACTIVE)
@@ -53,6 +54,7 @@ def test_a_finish_is_noticed_at_once(world, finish, trigger):
     world.wait_gone()
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("finish", ["complete_job", "fail_job"])
 def test_what_is_true_at_the_start_counts(world, finish):
     world.pair()
@@ -62,6 +64,7 @@ def test_what_is_true_at_the_start_counts(world, finish):
     assert world.requests(verb="watch") == []
 
 
+@pytest.mark.versions
 def test_the_event_before_the_condition_does_not_finish_the_job(world):
     """No pod is active, the interim condition is there (1.34): not finished yet."""
     world.pair(cpu=ACTIVE)
@@ -74,6 +77,7 @@ def test_the_event_before_the_condition_does_not_finish_the_job(world):
     world.wait_gone()
 
 
+@pytest.mark.versions
 def test_suspension_does_not_finish_the_job_and_is_never_idle(world):
     world.pair(cpu="0")
     world.kube.suspend_job(JOB)
@@ -83,6 +87,7 @@ def test_suspension_does_not_finish_the_job_and_is_never_idle(world):
     assert world.deletions() == []
 
 
+@pytest.mark.versions
 def test_a_job_that_appears_late_is_watched(world):
     world.kube.create_job(SELF, containers=("cleanup",))
     cleaner = world.run()
@@ -94,6 +99,7 @@ def test_a_job_that_appears_late_is_watched(world):
     world.wait_gone()
 
 
+@pytest.mark.versions
 def test_a_job_that_never_appears_is_missing(world):
     world.kube.create_service(SERVICE)
     world.kube.create_job(SELF, containers=("cleanup",))
@@ -145,6 +151,7 @@ def test_a_job_that_appeared_while_it_was_given_up_is_not_given_up_again_unread(
     assert world.deletions() == []
 
 
+@pytest.mark.versions
 def test_a_deleted_job_is_gone_and_what_is_left_over_goes(world):
     world.pair(cpu=ACTIVE)
     cleaner = world.watched(ADOPT_SERVICE="false")
@@ -155,6 +162,7 @@ def test_a_deleted_job_is_gone_and_what_is_left_over_goes(world):
     world.wait_gone()
 
 
+@pytest.mark.versions
 def test_a_job_deleted_without_a_policy_leaves_no_pods(world):
     """`orphan` is the API's default: the Job goes and its pods run on, holding the GPU."""
     world.pair(cpu=ACTIVE)
@@ -164,6 +172,7 @@ def test_a_job_deleted_without_a_policy_leaves_no_pods(world):
     world.wait_gone()
 
 
+@pytest.mark.versions
 def test_a_job_that_is_being_deleted_is_gone(world):
     world.pair(cpu=ACTIVE, finalizers=["example.com/keep"])
     cleaner = world.watched()
@@ -191,6 +200,7 @@ def test_a_list_that_wrongly_says_that_the_job_is_gone_is_not_believed(world):
     world.wait_gone()
 
 
+@pytest.mark.versions
 def test_a_newcomer_is_left_alone(world):
     world.pair(cpu=ACTIVE)
     cleaner = world.watched(ADOPT_SERVICE="false")
@@ -245,6 +255,7 @@ def test_a_read_at_least_once_a_minute(world):
     assert time.monotonic() - at < 3.5 + 1  # three fast minutes are three seconds
 
 
+@pytest.mark.versions
 def test_410_in_the_stream_leads_to_a_new_list(world):
     world.pair(cpu=ACTIVE)
     cleaner = world.watched()
@@ -286,6 +297,7 @@ def test_watches_that_end_at_once_are_no_hot_loop(world, how):
     assert len(list_requests(world)) >= 3
 
 
+@pytest.mark.versions
 def test_a_clean_end_resumes_behind_the_last_event_and_lists_again(world):
     """A server-side time-out after minutes (here of a fast clock) is not an error."""
     world.pair(cpu=ACTIVE)
@@ -301,6 +313,7 @@ def test_a_clean_end_resumes_behind_the_last_event_and_lists_again(world):
     assert cleaner.log(level="warn") == []
 
 
+@pytest.mark.versions
 def test_a_bookmark_moves_where_the_watch_resumes(world):
     world.pair(cpu=ACTIVE)
     world.watched(speed=60)
@@ -360,6 +373,7 @@ def test_a_line_that_cannot_be_read_leads_to_a_new_list(world, line):
 
 # ---- Without the right to watch ----
 
+@pytest.mark.versions
 @pytest.mark.parametrize("verbs", [("watch",), ("list", "watch")])
 def test_a_refused_watch_falls_back_to_reads(world, verbs):
     world.pair(cpu=ACTIVE)
@@ -430,7 +444,7 @@ FORMS_OF_404 = {
 @pytest.mark.parametrize("form", FORMS_OF_404)
 def test_only_one_404_means_gone(world, form):
     world.pair(cpu=ACTIVE)
-    cleaner = world.watched()
+    cleaner = world.watched(CHECK_INTERVAL_SECONDS=1, speed=20)
     world.kube.fault(FORMS_OF_404[form], verb="get", resource="jobs", name=JOB, times=2)
     world.kube.fault(faults.watch_after(0, "silence"), verb="watch", times=None)
     count = len(reads(world))
@@ -461,7 +475,7 @@ def test_a_list_too_large_is_an_error_not_a_crash(world):
 
 def test_hold_stops_the_idle_trigger_and_its_end_starts_it_anew(world):
     world.pair(cpu="0")
-    cleaner = world.run(MAX_CPU_USAGE_COUNT="20")
+    cleaner = world.run(MAX_CPU_USAGE_COUNT="20", CHECK_INTERVAL_SECONDS=1, speed=20)
     cleaner.wait_log(msg="idle check", check="5/20")
     world.annotate(hold="true")
     held = cleaner.wait_log(msg="held")

@@ -33,8 +33,9 @@ struct job {
 	unsigned     finalizers;
 	int          ttl_s; /* -1 = none */
 	int          parallelism, active, ready, terminating;
-	int64_t      cpu; /* of each pod that is made for it; nanocores */
-	bool         ran; /* a container of it ran, ever */
+	int64_t      cpu;    /* of each pod that is made for it; nanocores */
+	bool         ran;    /* a container of it ran, ever */
+	int64_t      ran_ms; /* the first time */
 };
 
 enum phase { POD_PENDING, POD_RUNNING, POD_SUCCEEDED, POD_FAILED };
@@ -64,6 +65,7 @@ struct pod {
 	enum phase       phase;
 	int64_t          created_ms, running_ms, deleted_ms; /* -1; deletionTimestamp */
 	int64_t          stops_ms;                           /* when the kubelet is done with it */
+	int64_t          ended_ms;
 	struct container c[CONTAINERS];
 	int              containers;
 };

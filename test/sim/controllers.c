@@ -46,6 +46,8 @@ static void pod_starts(struct pod *p)
 	p->running_ms = sim_ms();
 	for (int i = 0; i < p->containers; i++)
 		p->c[i].since_ms = sim_ms();
+	if (j && !j->ran)
+		j->ran_ms = sim_ms();
 	if (j)
 		j->ran = true;
 	trace("cluster", "pod %s runs", p->name);
@@ -55,6 +57,7 @@ static void pod_starts(struct pod *p)
 void pod_exits(struct pod *p, bool success)
 {
 	p->phase = success ? POD_SUCCEEDED : POD_FAILED;
+	p->ended_ms = sim_ms();
 	for (int i = 0; i < p->containers; i++) {
 		p->c[i].state = CONTAINER_ENDED;
 		container_cpu(&p->c[i], 0);

@@ -63,6 +63,7 @@ static void draw_settings(void)
 	if (odds(80))
 		s->min_distinct = (int)in(1, s->max_count);
 	s->dry_run = odds(15);
+	s->delete_self = !odds(40);
 	s->adopt = !odds(150);
 	s->broker = odds(400);
 	s->target_container = odds(40);

@@ -70,17 +70,18 @@ void promise_on_signal(void)
 	sim_after(STOP_MS, on_late, process.starts);
 }
 
-/* A Job that was gone or finished when the signal came, and could be read: that is a teardown. */
+/* One read behind the signal; and what that says is acted on. */
 static void on_signalled_exit(void)
 {
-	const struct job *j = our_job();
-	bool              over = our_uid()[0] && (!j || j->end != END_NONE || j->deleted_ms >= 0);
-	int64_t           since = j && j->end != END_NONE ? j->finished_ms : 0;
+	const struct evidence *e = &evidence;
 
-	if (over && evidence.knows_ours && since + SEC(5) < seen.signal_ms &&
-	    calm_for_ms() > SEC(20) && !settings.completed_grace_ms)
-		broken("signal-while-over", "it is stopped, and its Job is %s",
-		       j ? "finished" : "gone");
+	if (!e->knows_ours || sim_ms() - seen.signal_ms > SEC(5) || e->delete_accepted)
+		return;
+	if (e->read_sent_ms < seen.signal_ms)
+		broken("signal-unread", "it is stopped, and does not look whether its Job is over");
+	else if (e->read_ms >= seen.signal_ms && !settings.completed_grace_ms &&
+		 (e->read_absent || e->read_over))
+		broken("signal-while-over", "it is stopped, and has read that its Job is over");
 }
 
 /* ---- Exits ---- */
@@ -103,8 +104,7 @@ static void on_success(void)
 	if (newcomer_is_there() && evidence.knows_ours && !evidence.read_gone &&
 	    !evidence.delete_accepted)
 		broken("newcomer-by-event", "it leaves a newcomer that no read has shown");
-	if (evidence.knows_ours && pods_of(our_uid()) && may(VERB_LIST, RES_PODS) &&
-	    may(VERB_DELETE, RES_PODS))
+	if (evidence.knows_ours && pods_of(our_uid()) && evidence_pods_are_its_business())
 		broken("exit-beside-pods", "it ends with 0, and pods of its Job run on");
 }
 
@@ -155,11 +155,6 @@ static const char *left_queue(void)
 			return "left-queue";
 	}
 	return NULL;
-}
-
-static bool pods_are_its_business(void)
-{
-	return may(VERB_LIST, RES_PODS) && may(VERB_DELETE, RES_PODS);
 }
 
 /* A foreground deletion waits for a pod whose node will not tell that it has ended. */
@@ -213,7 +208,7 @@ static const char *left(void)
 	if (our_job())
 		return faults_deny_for_ever() && our_job()->ttl_s < 0 ? NULL : left_job(our_job());
 	if (pods_are_left())
-		return pods_are_its_business() ? "left-pods" : NULL;
+		return evidence_pods_are_its_business() ? "left-pods" : NULL;
 	if (s && s->whose == OURS && !s->inherited && !newcomer_has_come() &&
 	    !has_window("ANEW_BETWEEN"))
 		return "left-service";
@@ -287,7 +282,7 @@ static void check_watching(void)
 	if (sim_ms() - seen.read_ms > REREAD_MS)
 		broken("not-read", "the Job was not read for %lld s",
 		       (long long)(sim_ms() - seen.read_ms) / 1000);
-	if (listens && !http_sim_streams())
+	if (listens && sim_ms() - http_sim_stream_ms() > SEC(30))
 		broken("not-listening", "there is no watch, and nothing speaks against one");
 	if (measures && sim_ms() - seen.metrics_ms > settings.interval_ms + SEC(20))
 		broken(may(VERB_LIST, RES_METRICS) ? "not-measured" : "metrics-by-name",
@@ -352,7 +347,7 @@ void promises_audit(void)
 	const struct service *s = service_of(cluster.service_name);
 
 	if (!j || job_lives(j) || calm_for_ms() < REFUSED_MS || process.state != PROCESS_RUNS ||
-	    sim_ms() - process.started_ms < REREAD_MS || settings.dry_run)
+	    sim_ms() - process.started_ms < REREAD_MS || settings.dry_run || faults_deny_for_ever())
 		return;
 	int64_t over_ms = j->deleted_ms >= 0 ? j->deleted_ms : j->finished_ms;
 	if (over_ms < process.started_ms)

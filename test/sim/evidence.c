@@ -32,8 +32,9 @@ void evidence_start(void)
 
 /* ---- Idle readings ---- */
 
-static void start_anew(void)
+static void start_anew(const char *why)
 {
+	e.anew_why = why;
 	e.count = e.distinct = 0;
 	e.newest_ms = -1;
 }
@@ -61,11 +62,19 @@ static void take_reading(const struct tale *t)
 	bool short_of_pods = t->items < t->active && t->items < e.told_active;
 	bool gap = e.count && t->at_ms - e.last_idle_ms > e.gap_ms;
 
-	if (t->reading == READ_ACTIVE || t->pods != e.pods || gap)
-		start_anew();
-	e.pods = t->pods;
+	if (gap)
+		start_anew("idle-after-gap");
 	e.metrics = *t;
-	if (t->reading != READ_IDLE || short_of_pods || in_startup_grace(t->at_ms)) {
+	if (t->reading == READ_UNKNOWN || short_of_pods || in_startup_grace(t->at_ms)) {
+		e.last_at_ms = -1;
+		return;
+	}
+	if (t->reading == READ_ACTIVE)
+		start_anew("idle-after-active");
+	else if (t->pods != e.pods && e.count)
+		start_anew("idle-after-other-pods");
+	e.pods = t->pods;
+	if (t->reading == READ_ACTIVE) {
 		e.last_at_ms = -1;
 		return;
 	}
@@ -101,7 +110,7 @@ static void take_part(const struct tale *t)
 		all->sum += t->sum;
 		all->oldest_ms = t->oldest_ms < all->oldest_ms ? t->oldest_ms : all->oldest_ms;
 		all->at_ms = t->at_ms;
-		all->pods = mix(all->pods, t->pods);
+		all->pods += t->pods; /* in whatever order they were asked for */
 		if (t->reading == READ_UNKNOWN)
 			all->reading = READ_UNKNOWN;
 	}
@@ -119,8 +128,9 @@ void evidence_on_told_job(const struct job *j)
 	if (strcmp(j->name, cluster.job_name) != 0)
 		return;
 	e.told_active = j->active;
+	e.told_foreground = j->whose == OURS && (j->finalizers & FINALIZER_FOREGROUND);
 	if (job_is_held(j) || j->suspend) {
-		start_anew();
+		start_anew(j->suspend ? "idle-after-suspend" : "idle-after-hold");
 		e.last_at_ms = -1;
 	}
 	if (j->whose == OURS)
@@ -178,6 +188,8 @@ static void take_pods(const struct request *q, const struct answer *a)
 		e.look_refusals = 0;
 	} else if (q->verb == VERB_LIST && is_refusal(a->status)) {
 		e.look_refusals++;
+	} else if (q->verb == VERB_DELETE && is_refusal(a->status)) {
+		e.pod_delete_refusals++;
 	}
 }
 
@@ -189,6 +201,8 @@ static void take_job(const struct tale *t)
 	e.read_rv = t->told == TOLD_JOB ? t->job.rv : 0;
 	e.queues_since_read = 0;
 	e.delete_open = false;
+	e.read_over = t->told == TOLD_JOB && t->job.whose == OURS &&
+		      (t->job.end != END_NONE || t->job.deleted_ms >= 0);
 	e.read_absent = t->told == TOLD_NO_JOB;
 	e.read_taken = t->told == TOLD_JOB && t->job.whose == NEWCOMERS;
 	e.read_gone |= e.knows_ours && (e.read_taken || e.read_absent);
@@ -234,6 +248,9 @@ void evidence_on_answer(const struct request *q, const struct answer *a)
 /* A DELETE of the Job rests on what is known when it is sent. */
 void evidence_on_request(struct request *q)
 {
+	if (q->resource == RES_JOBS && q->verb <= VERB_LIST &&
+	    strcmp(q->name, cluster.job_name) == 0)
+		e.read_sent_ms = sim_ms();
 	if (q->resource == RES_QUEUES && q->verb == VERB_DELETE)
 		e.queues_since_read++;
 	if (q->verb != VERB_DELETE || strcmp(q->name, cluster.job_name) != 0)
@@ -246,6 +263,7 @@ void evidence_on_request(struct request *q)
 	(void)snprintf(rv, sizeof(rv), "%llu", (unsigned long long)e.read_rv);
 	q->basis = (struct basis){
 		.count = e.count,
+		.why = e.anew_why,
 		.distinct = e.distinct,
 		.age_ms = e.last_at_ms < 0 ? NEVER : sim_ms() - e.last_at_ms,
 		.look_good = e.look_good && e.looked_ms >= e.last_at_ms,
@@ -253,6 +271,9 @@ void evidence_on_request(struct request *q)
 		.read_fresh = e.read_ms >= e.last_at_ms,
 		.versioned = strcmp(q->version, rv) == 0,
 		.knows_metrics = e.metrics.named > 0,
+		.told_foreground = e.told_foreground,
+		.read_ms = e.read_ms,
+		.looked_ms = e.looked_ms,
 	};
 }
 
@@ -262,6 +283,21 @@ static bool may_be_pending(const struct job *j)
 {
 	return settings.pending_ms && !j->ran && !j->suspend &&
 	       sim_ms() - j->created_ms >= settings.pending_ms;
+}
+
+/* It has run, but nothing could tell: a moment ago; or long before this start; or to those only who
+ * may see pods or metrics. */
+static bool runs_unseen(const struct job *j)
+{
+	bool    left_out = e.basis.look_left_out || !may(VERB_LIST, RES_PODS);
+	int64_t seen_ms = left_out ? e.basis.read_ms : e.basis.looked_ms;
+
+	if (j->ran_ms >= seen_ms || (left_out && !e.basis.knows_metrics))
+		return true;
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (p->there && p->running_ms >= 0 && strcmp(p->job_uid, j->uid) == 0)
+			return false;
+	return process.started_ms > j->ran_ms;
 }
 
 static bool container_has_ended(const struct job *j)
@@ -290,8 +326,9 @@ static int64_t cpu_now(const struct job *j)
 static void check_count(void)
 {
 	if (e.basis.count < settings.max_count)
-		broken("idle-count", "a living Job is deleted on %d idle readings of %d",
-		       e.basis.count, settings.max_count);
+		broken(e.basis.why ? e.basis.why : "idle-on-unknown",
+		       "a living Job is deleted on %d idle readings of %d", e.basis.count,
+		       settings.max_count);
 	else if (e.basis.distinct < settings.min_distinct)
 		broken("idle-samples", "a living Job is deleted on %d samples of %d",
 		       e.basis.distinct, settings.min_distinct);
@@ -311,6 +348,8 @@ void evidence_on_idle_delete(const struct job *j)
 		return;
 	if (sim_ms() + SEC(1) < j->hold_until_ms)
 		broken("held", "a held Job is deleted");
+	if (j->suspend)
+		broken("suspended", "a suspended Job is deleted");
 	if (!e.basis.versioned)
 		broken("idle-version",
 		       "a living Job is deleted, whatever came since the last look");
@@ -319,8 +358,7 @@ void evidence_on_idle_delete(const struct job *j)
 	if (may_be_pending(j))
 		return;
 	bool idle = e.basis.count >= settings.max_count;
-	if (!idle && settings.pending_ms && j->ran && !may(VERB_LIST, RES_PODS) &&
-	    !e.basis.knows_metrics)
+	if (!idle && settings.pending_ms && j->ran && runs_unseen(j))
 		window("UNSEEN_RUN");
 	else if (!idle && settings.pending_ms && j->ran)
 		broken("pending-of-one-that-ran", "a Job that has run is deleted as pending");
@@ -328,6 +366,12 @@ void evidence_on_idle_delete(const struct job *j)
 		check_count();
 	if (idle && cpu_now(j) > settings.threshold)
 		window("BUSY_AT_ALL");
+}
+
+bool evidence_pods_are_its_business(void)
+{
+	return may(VERB_LIST, RES_PODS) && may(VERB_DELETE, RES_PODS) && e.look_refusals < 2 &&
+	       !e.pod_delete_refusals;
 }
 
 /* ---- Windows ---- */

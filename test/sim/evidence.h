@@ -11,6 +11,8 @@
 struct evidence {
 	/* idle readings */
 	int         count, distinct;
+	const char *anew_why;   /* literal: why the count last started anew, as a kind; NULL = it
+				   never did */
 	int64_t     last_at_ms; /* when the last idle answer was made; -1 = the last was not idle */
 	int64_t     last_idle_ms; /* of any idle answer; -1 = none */
 	int64_t     gap_ms;       /* longer than this without one, and the count is over */
@@ -25,12 +27,16 @@ struct evidence {
 	bool     knows_ours;
 	bool     serves_newcomer; /* ours was gone when it started: the other one is its Job */
 	int      told_active;     /* status.active, as last told */
+	bool     told_foreground; /* the last thing that it was told of our Job */
+	int64_t  read_sent_ms;    /* when one was sent last */
+	bool     read_over;       /* the last one showed ours finished, or being deleted */
 	bool     read_gone;       /* a read said that our Job is gone, or its name is another's */
 	int      queues_since_read;
 	/* the last look's pods */
 	int64_t looked_ms; /* when the last list of them was made; -1 = none */
 	bool    look_good;
 	int     look_refusals; /* in a row; a review that denies counts as two */
+	int     pod_delete_refusals;
 	bool    delete_accepted;
 	int64_t delete_sent_ms; /* 0 = none */
 	bool    delete_open;    /* a DELETE of the Job whose outcome no read has told yet */
@@ -47,6 +53,8 @@ void evidence_on_request(struct request *q); /* notes what a DELETE of the Job r
 void evidence_on_answer(const struct request *q, const struct answer *a);
 void evidence_on_told_job(const struct job *j);
 void evidence_on_idle_delete(const struct job *j); /* of a Job that lives: is it allowed? */
+/* It may list and delete pods, for all that it was told. */
+bool evidence_pods_are_its_business(void);
 bool evidence_service_first(const struct service *s);
 bool evidence_queue_window(const struct queue *q);
 

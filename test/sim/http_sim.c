@@ -16,7 +16,6 @@
 
 #define EXCHANGES      64
 #define IDLE_WAITS_MAX 2000 /* waits in a row in which no time passes */
-#define TOLD_MAX       64
 
 enum stage { STAGE_FREE, STAGE_QUEUED, STAGE_SENT, STAGE_STREAMS, STAGE_DONE };
 
@@ -39,10 +38,10 @@ struct http_exchange {
 	struct http_response response;
 	/* a watch */
 	uint64_t    told_rv;
-	struct text out;            /* not yet delivered */
-	size_t      out_at;         /* delivered up to here */
-	uint64_t    told[TOLD_MAX]; /* places of changes whose lines are in @out */
-	int         told_count;
+	struct text out;    /* not yet delivered */
+	size_t      out_at; /* delivered up to here */
+	uint64_t    told;   /* place of the last change whose line is in @out */
+	bool        has_told;
 	CURLcode    end; /* when @out is delivered: CURLE_AGAIN = goes on */
 	bool        ending;
 };
@@ -55,18 +54,19 @@ static int                  idle_waits;
 static int64_t              last_wait_ms;
 static struct rng           rng_bytes;
 static int                  request_count;
+static int64_t              last_stream_ms;
 
 int http_sim_requests(void)
 {
 	return request_count;
 }
 
-bool http_sim_streams(void)
+int64_t http_sim_stream_ms(void)
 {
 	for (int i = 0; i < in_use; i++)
 		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].abandoned)
-			return true;
-	return false;
+			return sim_ms();
+	return last_stream_ms;
 }
 
 void http_sim_reset(uint64_t seed)
@@ -78,6 +78,7 @@ void http_sim_reset(uint64_t seed)
 	in_use = 0;
 	rng_bytes = rng_of(seed, 4);
 	request_count = 0;
+	last_stream_ms = 0;
 	idle_waits = 0;
 	delivered = false;
 }
@@ -145,6 +146,8 @@ static void done(struct http_exchange *x, CURLcode transport, const char *detail
 {
 	struct http_response *r = &x->response;
 
+	if (x->stage == STAGE_STREAMS)
+		last_stream_ms = sim_ms();
 	x->stage = STAGE_DONE;
 	r->transport = transport;
 	(void)snprintf(r->detail, sizeof(r->detail), "%s", detail);
@@ -239,8 +242,8 @@ static void put_change(struct http_exchange *x, const struct change *c, uint64_t
 {
 	change_json(&x->out, c);
 	x->told_rv = c->rv;
-	if (x->told_count < TOLD_MAX)
-		x->told[x->told_count++] = place;
+	x->told = place;
+	x->has_told = true;
 }
 
 static void end_stream(struct http_exchange *x, CURLcode how)
@@ -281,8 +284,23 @@ static void end_streams(CURLcode how)
 			end_stream(&exchanges[i], how);
 }
 
+/* In the middle of a line, as a rule. */
+static void put_half_a_line(struct http_exchange *x)
+{
+	const struct change *last = &cluster.changes[(cluster.change_count - 1) % CHANGES];
+	struct text          line = { 0 };
+
+	change_json(&line, last);
+	text_bytes(&x->out, line.p, line.n / 2);
+	text_free(&line);
+}
+
 void watch_cut(void)
 {
+	for (int i = 0; i < in_use; i++)
+		if (exchanges[i].stage == STAGE_STREAMS && !exchanges[i].ending &&
+		    cluster.change_count % 2)
+			put_half_a_line(&exchanges[i]);
 	end_streams(CURLE_RECV_ERROR);
 }
 
@@ -400,7 +418,7 @@ struct http_exchange *http_sim_free(void)
 		x->generation = generation++ & 0xffff;
 		x->abandoned = x->ending = false;
 		x->answer.status = 0;
-		x->told_count = 0;
+		x->has_told = false;
 		x->out_at = 0;
 		x->end = CURLE_AGAIN;
 		text_reset(&x->out);
@@ -481,9 +499,9 @@ static void deliver_bytes(struct http_exchange *x)
 			return;
 		}
 	}
-	for (int i = 0; i < x->told_count; i++)
-		promise_on_told_job(&cluster.changes[x->told[i] % CHANGES].job);
-	x->told_count = 0;
+	if (x->has_told) /* of what comes at once, the last state counts */
+		promise_on_told_job(&cluster.changes[x->told % CHANGES].job);
+	x->has_told = false;
 	x->out_at = 0;
 	text_reset(&x->out);
 	if (x->ending)

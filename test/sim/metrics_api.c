@@ -69,8 +69,10 @@ static void tell(struct tale *tale, const struct sample *s, int64_t *sum)
 		tale->oldest_ms = at_ms;
 	if (s->window_ms > tale->window_ms)
 		tale->window_ms = s->window_ms;
+	uint64_t hash = 0;
 	for (const char *p = s->pod_uid; *p; p++)
-		tale->pods = mix(tale->pods, (uint64_t)*p);
+		hash = mix(hash, (uint64_t)*p);
+	tale->pods += hash;
 	for (int i = 0; i < s->containers; i++) {
 		if (i == skip || tale->named == 2 * PODS)
 			continue;

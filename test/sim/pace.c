@@ -93,7 +93,7 @@ static void check_pace(const struct request *q)
 {
 	const struct kind_of_request *k = kind_of(q);
 
-	if (sim_ms() < k->not_before_ms)
+	if (sim_ms() < k->not_before_ms && !process.signals) /* then it has no time to wait */
 		broken("retry-after", "%s %s %lld ms before the server asked for it",
 		       verb_words[q->verb], resource_words[q->resource],
 		       (long long)(k->not_before_ms - sim_ms()));
