@@ -61,7 +61,8 @@ def test_an_id_that_comes_back_is_left_alone(world):
     world.kube.create_service(SERVICE)
     assert cleaner.wait() == 0
     assert world.kube.job(JOB)["metadata"]["uid"] == theirs and world.kube.service(SERVICE)
-    assert cleaner.log(msg="another job has our job's name, it and what belongs to it are left alone")
+    assert cleaner.log(level="warn", msg="another job has our job's name, it and what belongs to it "
+                                         "are left alone")
 
 
 def test_a_service_that_comes_back_with_the_job_there_goes(world):
