@@ -52,10 +52,9 @@ RULE(read_behind_signal)
 
 RULE(read_self)
 {
-	bool now_or_never = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
+	bool when = !w->over.trigger || (self_is_next(w, cfg, now) && !self_fate(w, cfg));
 
-	return cfg->delete_self && w->self == UNKNOWN && (!w->over.trigger || now_or_never) ? 0
-											    : NEVER;
+	return cfg->delete_self && w->self == UNKNOWN && when ? 0 : NEVER;
 }
 
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */

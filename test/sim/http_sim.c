@@ -533,7 +533,8 @@ int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
 	(void)fd;
 	(void)err;
 	count_wait();
-	/* as the real one: the way to go is measured by the program's clock, and waited by poll()'s */
+	/* as the real one: the way to go is measured by the program's clock, and waited by poll()'s
+	 */
 	int64_t way = until_ms - now_ms(), start = clock_monotonic_ms();
 	int64_t end = way > INT64_MAX / 2 ? NEVER : start + (way < 0 ? 0 : way);
 	for (;;) {
