@@ -206,15 +206,10 @@ TALES(the_pods,
 	      { "a list that fails is none", "job pods:p pods:trouble", "staying=p" },
 	      { "deleted", "job job:absent pods:p,q delete-pod", "staying=q" },
 	      { "... both", "job job:absent pods:p,q delete-pod delete-pod:absent", "staying=-" },
-<<<<<<< HEAD
-	      { "... another one has its name: the list tells",
-		"job job:absent pods:p delete-pod:conflict", "staying=p" },
-=======
 	      { "... a conflict tells nothing", "job job:absent pods:p delete-pod:conflict",
 		"staying=p" },
 	      { "... and the list if another one has its name",
 		"job job:absent pods:p delete-pod:conflict pods", "staying=-" },
->>>>>>> issue-13-scenarios2
 	      { "refused", "job job:absent pods:p delete-pod:refused", "staying=p" },
 	      { "no answer", "job job:absent pods:p delete-pod:trouble", "staying=p" },
 	      { "the last one has gone", "job job:absent pods", "last-pod=gone" },
