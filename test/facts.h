@@ -128,6 +128,8 @@ static inline const char *other_fact(const struct stage *s, const char *key)
 
 	if (strcmp(key, "service") == 0)
 		return known_words[w->service.known];
+	if (strcmp(key, "service-uid") == 0)
+		return text_or(w->service.uid, "-");
 	if (strcmp(key, "ours") == 0)
 		return text_or(w->service.ours, "-");
 	if (strcmp(key, "delete") == 0)

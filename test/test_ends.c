@@ -79,6 +79,11 @@ SCENES(the_queues,
 		 BROKER "queues:names=a job:absent delete-queue:conflict", "wait 6.1" },
 	       { "... then", BROKER "queues:names=a job:absent delete-queue:conflict +1",
 		 LIST_QUEUES },
+	       { "... until the minute is over",
+		 BROKER "queues:names=a job:absent delete-queue:conflict +18 queues:names=a "
+			"job:absent delete-queue:conflict +18 queues:names=a job:absent "
+			"delete-queue:conflict +19 queues:names=a job:absent delete-queue:conflict",
+		 "wait 65.1" },
 	       { "... slower",
 		 BROKER "queues:names=a job:absent delete-queue:conflict +1 queues:names=a "
 			"job:absent delete-queue:conflict",
@@ -343,6 +348,12 @@ SCENES(our_own_job,
 		 "self:absent list watch service job adopt metrics pods:p +5 job:absent pods "
 		 "delete-service",
 		 "end torn-down" },
+	       { "nothing is watched any more, and the Job is read once a minute",
+		 NO_SERVICE "ended delete-self:trouble,retry=50", "wait 55.1" },
+	       { "read late, by an API server that was first heard late",
+		 "+50 self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:created=80",
+		 "end torn-down" },
 	       { "no answer: in time", NO_SERVICE "delete-self:trouble", "wait 5.6" },
 	       { "... then", NO_SERVICE "delete-self:trouble +0.5", DELETE_SELF },
 	       { "... three times",
@@ -392,6 +403,10 @@ SCENES(the_end,
 		 "cfg:broker,teardown=20 " NO_SERVICE
 		 "+19.9 queues:trouble +9.9 service:absent delete-self:trouble +0.1",
 		 "end torn-down" },
+	       { "an Event that failed is no matter for the next one",
+		 LIVE "+5 job:complete service delete-job:refused delete-job:refused tell:trouble "
+		      "delete-job",
+		 TELL },
 	       { "an Event is told before",
 		 "cfg:teardown=20,noself " LIVE
 		 "+5 job:complete service delete-job +0.1 job:absent pods delete-service",
@@ -443,6 +458,13 @@ SCENES(signals,
 		 GRACE "service:trouble delete-service:refused delete-service:refused signal "
 		       "job:complete",
 		 "wait 5.5" },
+	       { "... its queues, too",
+		 "cfg:broker,completed-grace=100 " LIVE "+5 job:complete delete-service signal",
+		 LIST_QUEUES },
+	       { "... are gone; the last walk is for whoever comes behind the Job",
+		 "cfg:broker,completed-grace=100 " LIVE
+		 "+5 job:complete delete-service queues signal",
+		 "end signalled" },
 	       { "... its grace is over",
 		 "cfg:completed-grace=20 " LIVE "+5 job:complete service delete-service +20 signal",
 		 SERVICE_BEFORE },
