@@ -133,7 +133,7 @@ static void on_self_delete(const struct job *self)
 	}
 	if (our_job())
 		broken("self-too-soon", "our own Job goes before the Job");
-	if (s && s->whose == OURS && !s->inherited) {
+	if (s && s->whose == OURS && !s->inherited && !newcomer_has_come()) {
 		if (s->anew)
 			window("ANEW_BETWEEN");
 		else
