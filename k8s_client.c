@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define URL_BYTES      2048
+#define URL_BYTES      4096  /* a selector may be three times as long, escaped */
 #define WATCH_SLACK_MS 10000 /* the server ends a watch; this much later we do */
 
 struct k8s_client {

@@ -52,10 +52,9 @@ RULE(read_behind_signal)
 
 RULE(read_self)
 {
-	bool now_or_never = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
+	bool when = !w->over.trigger || (self_is_next(w, cfg, now) && !self_fate(w, cfg));
 
-	return cfg->delete_self && w->self == UNKNOWN && (!w->over.trigger || now_or_never) ? 0
-											    : NEVER;
+	return cfg->delete_self && w->self == UNKNOWN && when ? 0 : NEVER;
 }
 
 /* The Job is to go for good. Somebody else's DELETE is left alone, unless it would orphan pods. */
@@ -295,7 +294,7 @@ RULE(read_service_last)
 {
 	bool next = self_is_next(w, cfg, now) && self_fate(w, cfg) == FATE_NONE;
 
-	if (!next || name_is_old(w) || slot_is_free(w, now))
+	if (!next || w->self != THERE || name_is_old(w) || slot_is_free(w, now))
 		return NEVER;
 	return w->asked[ASK_DELETE_SELF].due_ms;
 }
@@ -507,12 +506,14 @@ static bool is_stopped(const struct world *w, const struct config *cfg, int64_t 
 		return false;
 	if (!w->over.trigger)
 		return signal_is_answered(w);
-	if (now >= job_kept_until_ms(w, cfg) || !signal_is_answered(w))
+	if (now >= job_kept_until_ms(w, cfg))
 		return false;
+	if (now >= teardown_deadline_ms(w, cfg))
+		return true;
 	/* the last walk is for whoever comes behind the Job */
 	bool queues = queues_fate(w, cfg, now) ||
 		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
-	return (service_fate(w) && queues) || now >= teardown_deadline_ms(w, cfg);
+	return signal_is_answered(w) && service_fate(w) && queues;
 }
 
 static bool is_over(const struct world *w, const struct config *cfg, int64_t now)

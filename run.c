@@ -257,8 +257,8 @@ static void take_answer(struct run *r, struct k8s_result *res)
 	if (res->answer == K8S_OK && decode(r, &x, &f->request, &res->body, &err) < 0)
 		k8s_result_refuse(res, &err);
 	x.is.what = res->answer;
-	int64_t now = now_ms();
-	int64_t at = r->world.idle.reading_ms;
+	int64_t      now = now_ms();
+	int64_t      at = r->world.idle.reading_ms;
 	enum reading reading = r->world.idle.reading;
 	tell_deletion(r, &x);
 	world_fold(&r->world, r->cfg, &x, now);

@@ -211,10 +211,10 @@ void world_signal(struct world *w, int64_t now)
 /* The process was frozen, or the machine slept. */
 static void forgive(struct world *w, int64_t now)
 {
-	int64_t lost = w->tick_ms ? now - w->tick_ms - TICK_MAX_MS : 0;
+	int64_t lost = w->tick_ms ? now - w->tick_ms : 0;
 
 	w->tick_ms = now;
-	if (lost <= 0 || !w->over.trigger)
+	if (lost <= TICK_MAX_MS || !w->over.trigger)
 		return;
 	w->over.ms += lost;
 	w->ripe_ms += lost;

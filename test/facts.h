@@ -17,6 +17,17 @@ static const char *const reading_words[] = { "unknown", "idle", "active" };
 static const char *const fate_words[] = { "none",     "off",      "deleted",   "absent",
 					  "newcomer", "deleting", "forbidden", "left" };
 
+/* Words in one: `no-metrics-of-the-job's-pods`. */
+static inline const char *joined_text(const char *words)
+{
+	static char text[100];
+
+	(void)snprintf(text, sizeof(text), "%s", words && words[0] ? words : "-");
+	for (char *p = text; *p; p++)
+		*p = *p == ' ' ? '-' : *p;
+	return text;
+}
+
 static inline const char *text_or(const char *s, const char *otherwise)
 {
 	return s && s[0] ? s : otherwise;
@@ -99,6 +110,10 @@ static inline const char *idle_fact(const struct stage *s, const char *key)
 		return at_text(check_due_ms(w, &s->cfg));
 	if (strcmp(key, "pending") == 0)
 		return at_text(pending_due_ms(w, &s->cfg));
+	if (strcmp(key, "why") == 0)
+		return joined_text(w->idle.why);
+	if (strcmp(key, "cleared") == 0)
+		return joined_text(w->idle.cleared);
 	if (strcmp(key, "gather") == 0)
 		return pod_to_gather(w) ? pod_to_gather(w)->name : "-";
 	if (strcmp(key, "cpu") == 0)
@@ -113,6 +128,8 @@ static inline const char *other_fact(const struct stage *s, const char *key)
 
 	if (strcmp(key, "service") == 0)
 		return known_words[w->service.known];
+	if (strcmp(key, "service-uid") == 0)
+		return text_or(w->service.uid, "-");
 	if (strcmp(key, "ours") == 0)
 		return text_or(w->service.ours, "-");
 	if (strcmp(key, "delete") == 0)
@@ -127,6 +144,8 @@ static inline const char *other_fact(const struct stage *s, const char *key)
 		return pods_are_forbidden(w) ? "yes" : "no";
 	if (strcmp(key, "last-pod") == 0)
 		return w->pods.empty ? "gone" : "-";
+	if (strcmp(key, "page") == 0)
+		return number_text(w->queues.number);
 	if (strcmp(key, "watching") == 0)
 		return w->watching ? "yes" : "no";
 	if (strcmp(key, "version") == 0)

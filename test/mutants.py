@@ -1,4 +1,4 @@
-"""mutants.py - would a mistake be noticed? `make mutants`, or MUTANTS=50 for a sample.
+"""mutants.py - would a mistake be noticed? `make mutants`; MUTANTS=50 for a sample, PART=1/4.
 
 Small changes to the decision core, one at a time: a comparison turned round, a guard dropped, a
 constant moved, a statement left out. Each is compiled and tried against the unit tests of its file,
@@ -31,7 +31,6 @@ UNITS = {
     "queues.c": ["test_queues", "test_ends", "test_lives"],
     "world.c": CORE,
 }
-UNIT, SIM = ROOT / "build/mutants/unit", ROOT / "build/mutants/sim"
 SURVIVORS = ROOT / "test/mutants.survivors"
 LIVES = int(os.environ.get("LIVES") or 8000)  # ten seconds of one core
 
@@ -144,9 +143,16 @@ def make(*args):
         sys.exit(f"make {shlex.join(args)}:\n{out}")
 
 
-UNIT_ARGS = [f"B={UNIT.relative_to(ROOT)}", "HARDEN=", "CFLAGS=-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"]
-SIM_ARGS = [f"B={SIM.relative_to(ROOT)}", "HARDEN=", "CFLAGS=-O2",
-            "CPPFLAGS=-Dmain=cleanup_main -Wno-missing-prototypes"]
+def flavour(name, *more):
+    """How make is called for it: the unit tests as such, the same with ASan, the simulation."""
+    return [f"B=build/mutants/{name}", "HARDEN=", *more]
+
+
+FLAVOURS = {
+    "unit": flavour("unit", "CFLAGS=-O0"),
+    "asan": flavour("asan", "CFLAGS=-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"),
+    "sim": flavour("sim", "CFLAGS=-O2", "CPPFLAGS=-Dmain=cleanup_main -Wno-missing-prototypes"),
+}
 
 
 def commands(target, args):
@@ -157,74 +163,85 @@ def commands(target, args):
             if f" -o {target} " in f"{line} " or (line.startswith("objcopy") and target in line)]
 
 
+def code(obj):
+    """What the compiler made of it, to tell changes that are none."""
+    out = subprocess.run(["objdump", "-sr", str(obj)], capture_output=True, check=True).stdout
+    return out.split(b"\n", 3)[-1]
+
+
+def simulate(sim):
+    """(crashed, {kind: lives}) of the promises that were broken."""
+    status, out = run([str(sim), "--workers", "1", "--lives", str(LIVES)], timeout=240)
+    kinds = {m.group(1): int(m.group(2))
+             for m in re.finditer(r"^FAILED +(\S+) +(\d+) lives", out, re.M)}
+    return status not in (0, 1), kinds
+
+
 class Bench:
     """The parts, built once, and how each is built."""
 
     def __init__(self):
         tests = sorted({t for ts in UNITS.values() for t in ts})
-        make(*UNIT_ARGS, *(f"{UNIT.relative_to(ROOT)}/test/{t}" for t in tests))
-        make(*SIM_ARGS, f"{SIM.relative_to(ROOT)}/sim")
-        unit, sim = UNIT.relative_to(ROOT), SIM.relative_to(ROOT)
-        self.link = {t: commands(f"{unit}/test/{t}", UNIT_ARGS)[0] for t in tests}
-        self.compile, self.sim_compile = {}, {}
-        for name in UNITS:
-            obj = name.replace(".c", ".o")
-            self.compile[name] = commands(f"{unit}/{obj}", UNIT_ARGS)[-1]
-            self.sim_compile[name] = commands(f"{sim}/{obj}", SIM_ARGS)[-1]
-        self.sim_link = commands(f"{sim}/prog.o", SIM_ARGS) + commands(f"{sim}/sim", SIM_ARGS)
-        self.same = {name: self.code(SIM / name.replace(".c", ".o")) for name in UNITS}
-        self.baseline = self.simulate(SIM / "sim")[1]
+        self.link, self.compile = {}, {}
+        for name, args in FLAVOURS.items():
+            b = f"build/mutants/{name}"
+            make(*args, *([f"{b}/sim"] if name == "sim" else [f"{b}/test/{t}" for t in tests]))
+            for source in UNITS:
+                obj = f"{b}/{source.replace('.c', '.o')}"
+                self.compile[name, source] = commands(obj, args)[-1]
+            for t in tests if name != "sim" else []:
+                self.link[name, t] = commands(f"{b}/test/{t}", args)[0]
+        b = "build/mutants/sim"
+        self.sim_link = [c for t in ("prog.o", "sim") for c in commands(f"{b}/{t}", FLAVOURS["sim"])]
+        self.same = {s: code(ROOT / b / s.replace(".c", ".o")) for s in UNITS}
+        self.baseline = simulate(ROOT / b / "sim")[1]
 
-    @staticmethod
-    def code(obj):
-        """What the compiler made of it, to tell changes that are none."""
-        out = subprocess.run(["objdump", "-sr", str(obj)], capture_output=True, check=True).stdout
-        return out.split(b"\n", 3)[-1]
-
-    @staticmethod
-    def simulate(sim):
-        """(crashed, {kind: lives}) of the promises that were broken."""
-        status, out = run([str(sim), "--workers", "1", "--lives", str(LIVES)], timeout=240)
-        kinds = {m.group(1): int(m.group(2))
-                 for m in re.finditer(r"^FAILED +(\S+) +(\d+) lives", out, re.M)}
-        return status not in (0, 1), kinds
-
-    def compiled(self, command, source, obj):
-        words = [str(source) if w.endswith(".c") and "/" not in w else w for w in command]
-        words = [w for w in words if w not in ("-MMD", "-MP")]
+    def compiled(self, name, m, tmp):
+        """The mutant as an object of that flavour; None: it does not compile."""
+        obj = tmp / f"{name}.o"
+        words = [str(tmp / m.name) if w == m.name else w for w in self.compile[name, m.name]
+                 if w not in ("-MMD", "-MP")]
         words[words.index("-o") + 1] = str(obj)
-        return run([*words, "-iquote", ".", "-w", "-Werror=return-type"])[0] == 0
+        return None if run([*words, "-iquote", ".", "-w"])[0] else obj
+
+    @staticmethod
+    def relink(command, swap, m):
+        status, out = run([swap.get(w, w) for w in command])
+        if status:
+            sys.exit(f"{m.key}\n{out}")
 
     def noticed_by(self, m, tmp):
         """Who notices the mutant: the name of a test, "sim ..."; None: nobody; "": it is none."""
-        source, obj = tmp / m.name, tmp / "sim.o"
-        source.write_text(m.text)
-        if not self.compiled(self.sim_compile[m.name], source, obj):
+        (tmp / m.name).write_text(m.text)
+        obj = self.compiled("unit", m, tmp)
+        if not obj:
             return ""
-        if self.code(obj) == self.same[m.name]:
+        by = self.noticed_by_tests("unit", UNITS[m.name], m, obj, tmp)
+        if by:
+            return by
+        obj = self.compiled("sim", m, tmp)
+        if code(obj) == self.same[m.name]:
             return ""
-        unit = tmp / "unit.o"
-        self.compiled(self.compile[m.name], source, unit)
-        own = f"{UNIT.relative_to(ROOT)}/{m.name.replace('.c', '.o')}"
-        for t in UNITS[m.name]:
-            words = [str(unit) if w == own else w for w in self.link[t]]
-            words[words.index("-o") + 1] = str(tmp / t)
-            status, out = run(words)
-            if status:
-                sys.exit(f"{m.key}\n{out}")
+        tests = [t for t in UNITS[m.name] if t != "test_chaos"]
+        return (self.noticed_by_tests("asan", tests, m, self.compiled("asan", m, tmp), tmp) or
+                self.noticed_by_sim(m, obj, tmp))
+
+    def noticed_by_tests(self, name, tests, m, obj, tmp):
+        own = f"build/mutants/{name}/{m.name.replace('.c', '.o')}"
+        for t in tests:
+            swap = {own: str(obj), f"build/mutants/{name}/test/{t}": str(tmp / t)}
+            self.relink(self.link[name, t], swap, m)
             if run([str(tmp / t)], timeout=10)[0]:
-                return t
-        return self.noticed_by_sim(m, obj, tmp)
+                return t if name == "unit" else f"{name}: {t}"
+        return None
 
     def noticed_by_sim(self, m, obj, tmp):
-        sim = SIM.relative_to(ROOT)
-        swap = {f"{sim}/{m.name.replace('.c', '.o')}": str(obj), f"{sim}/prog.o": str(tmp / "prog.o"),
-                f"{sim}/sim": str(tmp / "sim")}
+        b = "build/mutants/sim"
+        swap = {f"{b}/{m.name.replace('.c', '.o')}": str(obj), f"{b}/prog.o": str(tmp / "prog.o"),
+                f"{b}/sim": str(tmp / "sim")}
         for command in self.sim_link:
-            status, out = run([swap.get(w, w) for w in command])
-            if status:
-                sys.exit(f"{m.key}\n{out}")
-        crashed, kinds = self.simulate(tmp / "sim")
+            self.relink(command, swap, m)
+        crashed, kinds = simulate(tmp / "sim")
         if crashed:
             return "sim: it crashes or hangs"
         for kind, lives in sorted(kinds.items()):
@@ -252,6 +269,8 @@ def explained():
 def main():
     only = sys.argv[1:] or sorted(UNITS)
     todo = [m for name in only for m in mutants_of(name)]
+    part, parts = map(int, os.environ.get("PART", "1/1").split("/"))
+    todo = todo[part - 1::parts]
     sample = int(os.environ.get("MUTANTS") or 0)
     if sample:
         seed = int(os.environ.get("SEED") or random.randrange(1 << 30))
@@ -280,7 +299,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for f in [pool.submit(attempt, m) for m in todo]:
             f.result()
-    stale = [] if sample or sys.argv[1:] else sorted(set(known) - {m.key for m in survived})
+    stale = [] if sample or parts > 1 or sys.argv[1:] else sorted(set(known) - {m.key for m in survived})
     for key in stale:
         print(f"not a survivor (any more): {key}")
     good, n = sum(m.key in known for m in survived), sum(killed.values())

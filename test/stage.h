@@ -269,7 +269,9 @@ static inline void stage_answer(struct stage *s, enum ask a, const char *mods)
 {
 	static struct rabbitmq_page page;
 	struct answer               r = { .ask = a,
-					  .date_ms = mod(mods, "nodate") ? -1 : stage_unix_ms(s),
+					  .date_ms = mod(mods, "nodate")
+							     ? -1
+							     : stage_unix_ms(s) + mod_ms(mods, "clock", 0),
 					  .page = &page };
 	char                        words[300];
 

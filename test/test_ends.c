@@ -10,6 +10,7 @@
 #define DELETE_QUEUE   "a queue goes"
 #define WHOSE          "whose is it? The Job's name tells"
 #define SERVICE_LAST   "no slot is free while its Service is there"
+#define OWN_UID        "our own uid, before anybody can have replaced us"
 #define DELETE_SELF    "our own Job is the last"
 #define ON_SIGNAL      "a signal: one read of the Job"
 #define SERVICE_BEFORE "the Service as it is before its Job goes"
@@ -78,6 +79,11 @@ SCENES(the_queues,
 		 BROKER "queues:names=a job:absent delete-queue:conflict", "wait 6.1" },
 	       { "... then", BROKER "queues:names=a job:absent delete-queue:conflict +1",
 		 LIST_QUEUES },
+	       { "... until the minute is over",
+		 BROKER "queues:names=a job:absent delete-queue:conflict +18 queues:names=a "
+			"job:absent delete-queue:conflict +18 queues:names=a job:absent "
+			"delete-queue:conflict +19 queues:names=a job:absent delete-queue:conflict",
+		 "wait 65.1" },
 	       { "... slower",
 		 BROKER "queues:names=a job:absent delete-queue:conflict +1 queues:names=a "
 			"job:absent delete-queue:conflict",
@@ -163,6 +169,12 @@ TALES(queues_that_stay,
 		       "queues:names=a +20 queues:names=a " STAYS "+20 queues:names=a " STAYS
 		       "+10 queues:names=a " STAYS,
 		"queues-fate=none" },
+	      { "... and one went, and then the machine slept",
+		BROKER "queues:names=a " STAYS
+		       "+20 queues:names=b+a job:absent delete-queue delete-queue:conflict "
+		       "queues:names=a +25 queues:names=a " STAYS
+		       "+25 asleep:s=1000 queues:names=a " STAYS,
+		"queues-fate=none" },
 	      { "without an answer it is tried on",
 		BROKER "queues:names=a job:absent delete-queue:trouble +20 queues:names=a "
 		       "job:absent delete-queue:trouble +20 queues:names=a job:absent "
@@ -203,6 +215,7 @@ TALES(fates,
 	      { "a newcomer", LIVE "+5 job:uid=B",
 		"job-fate=newcomer service-fate=newcomer self-next=no complete=yes" },
 	      { "pods are gone", NO_PODS, "pods-fate=deleted service-fate=none" },
+	      { "... listed while it lives", LIVE "pods", "pods-fate=none" },
 	      { "... listed before it went", LIVE "pods +5 job:absent", "pods-fate=none" },
 	      { "... or terminating", GONE "pods:p/deleting", "pods-fate=deleted" },
 	      { "... or neither", GONE "pods:p", "pods-fate=none" },
@@ -213,9 +226,13 @@ TALES(fates,
 	      { "... five times",
 		GONE "pods:refused pods:refused pods:refused pods:refused pods:refused",
 		"pods-fate=none" },
-	      { "... before it went",
+	      { "... before it went, which is believed still",
 		LIVE "pods:refused pods:refused pods:refused pods:refused pods:refused "
 		     "pods:refused +5 job:absent",
+		"pods-fate=off" },
+	      { "... which was believed",
+		LIVE "pods:refused pods:refused pods:refused pods:refused pods:refused "
+		     "pods:refused +61 job:absent",
 		"pods-fate=none" },
 	      { "the Service is deleted", NO_SERVICE, "service-fate=deleted self-next=yes" },
 	      { "... was absent", NO_PODS "service:absent", "service-fate=absent self-next=yes" },
@@ -235,7 +252,7 @@ TALES(fates,
 	      { "... a second one half a second", GONE "+3 signal +1 signal", "deadline=9.6" },
 	      { "... a third one no more", GONE "+3 signal +1 signal +0.1 signal", "deadline=9.7" },
 	      { "time that was slept is not time that was tried", GONE "asleep:s=1000",
-		"deadline=1515" },
+		"deadline=1605" },
 	      { "out of time: the Job",
 		"cfg:teardown=20 " LIVE "+5 job:complete service delete-job:trouble +20",
 		"job-fate=left service-fate=left complete=no" },
@@ -258,6 +275,9 @@ TALES(fates,
 		"pods-fate=forbidden complete=no" },
 	      { "... that may not be listed",
 		"cfg:teardown=20 " GONE "pods:refused pods:refused +20", "pods-fate=off" },
+	      { "... once", "cfg:teardown=20 " GONE "pods:refused +20", "pods-fate=left" },
+	      { "... for another reason", "cfg:teardown=20 " GONE "pods:unusable pods:unusable +20",
+		"pods-fate=left" },
 	      { "... are no matter while the Job is there", "cfg:teardown=20 " ENDED "+20",
 		"pods-fate=none" },
 	      { "... the Service", "cfg:teardown=20 " NO_PODS "delete-service:trouble +20",
@@ -292,13 +312,47 @@ SCENES(our_own_job,
 		 "wait 5.2" },
 	       { "... nor beside a newcomer", NO_PODS "job:uid=B", "end torn-down" },
 	       { "not asked for", "cfg:noself " NO_SERVICE, "end torn-down" },
-	       { "not known",
+	       { "not known: asked once more",
 		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
-		 "delete-service",
+		 "delete-service ",
+		 OWN_UID },
+	       { "... refused again",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:refused",
 		 "end torn-down" },
+	       { "... no answer: in time",
+		 "self:trouble list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:trouble",
+		 "end torn-down" },
+	       { "... it was ours all the time",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:created=-60",
+		 DELETE_SELF },
+	       { "... no younger than we are, as far as clocks go",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:created=15",
+		 DELETE_SELF },
+	       { "... a newer cleaner's",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:created=15.001",
+		 "end torn-down" },
+	       { "... it is gone",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:absent",
+		 "end torn-down" },
+	       { "... read in time, that is no matter",
+		 "self:created=100 list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service ",
+		 DELETE_SELF },
 	       { "gone already",
 		 "self:absent list watch service job adopt metrics pods:p +5 job:absent pods "
 		 "delete-service",
+		 "end torn-down" },
+	       { "nothing is watched any more, and the Job is read once a minute",
+		 NO_SERVICE "ended delete-self:trouble,retry=50", "wait 55.1" },
+	       { "read late, by an API server that was first heard late",
+		 "+50 self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
+		 "delete-service self:created=80",
 		 "end torn-down" },
 	       { "no answer: in time", NO_SERVICE "delete-self:trouble", "wait 5.6" },
 	       { "... then", NO_SERVICE "delete-self:trouble +0.5", DELETE_SELF },
@@ -349,6 +403,10 @@ SCENES(the_end,
 		 "cfg:broker,teardown=20 " NO_SERVICE
 		 "+19.9 queues:trouble +9.9 service:absent delete-self:trouble +0.1",
 		 "end torn-down" },
+	       { "an Event that failed is no matter for the next one",
+		 LIVE "+5 job:complete service delete-job:refused delete-job:refused tell:trouble "
+		      "delete-job",
+		 TELL },
 	       { "an Event is told before",
 		 "cfg:teardown=20,noself " LIVE
 		 "+5 job:complete service delete-job +0.1 job:absent pods delete-service",
@@ -390,13 +448,24 @@ SCENES(signals,
 	       { "... they are settled", BROKER "signal queues", DELETE_SELF },
 	       { "our own Job has no time more then", NO_SERVICE "signal delete-self:trouble +22.5",
 		 "end torn-down" },
-	       { "a finished Job is kept", GRACE "service delete-service signal", "end signalled" },
-	       { "... Service and queues go first", GRACE "signal", DELETE_SERVICE },
+	       { "a finished Job is kept: is it still there", GRACE "service delete-service signal",
+		 ON_SIGNAL },
+	       { "... it is", GRACE "service delete-service signal job:complete", "end signalled" },
+	       { "... Service and queues go first", GRACE "signal job:complete", DELETE_SERVICE },
 	       { "... while there is time", GRACE "delete-service:trouble signal +22.5",
 		 "end signalled" },
 	       { "... not sooner",
-		 GRACE "service:trouble delete-service:refused delete-service:refused signal",
-		 "wait 7" },
+		 GRACE "service:trouble delete-service:refused delete-service:refused signal "
+		       "job:complete",
+		 "wait 5.5" },
+	       { "... its queues, too",
+		 "cfg:broker,completed-grace=100 " LIVE
+		 "+5 job:complete delete-service signal job:complete",
+		 LIST_QUEUES },
+	       { "... are gone; the last walk is for whoever comes behind the Job",
+		 "cfg:broker,completed-grace=100 " LIVE
+		 "+5 job:complete delete-service queues signal job:complete",
+		 "end signalled" },
 	       { "... its grace is over",
 		 "cfg:completed-grace=20 " LIVE "+5 job:complete service delete-service +20 signal",
 		 SERVICE_BEFORE },

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import JOB, SERVICE
 from fakekube import faults
-from test_readings import METRICS, many_checks, pod_of
+from test_readings import many_checks, pod_of
 
 PODS = {"verb": "list", "resource": "pods", "group": ""}
 DELETE_JOB = {"verb": "delete", "resource": "jobs", "name": JOB}

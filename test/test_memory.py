@@ -51,11 +51,13 @@ def test_metrics(world, size, containers):
     make = metrics_list(world, containers)
     world.kube.fault(faults.body(padded(make, size)), times=None, **METRICS)
     cleaner = world.run(MIN_DISTINCT_SAMPLES=1)
+    world.kube.wait_request(count=2, done=True, timeout=30, **METRICS)
+    for_a(world, 0.5)
+    assert peak(cleaner) < LIMIT
     if size > MIB:
         cleaner.wait_log(msg="cpu unknown")
     else:       # a thousandth of a millicore for each container
         cleaner.wait_log(msg="idle check")
-    assert peak(cleaner) < LIMIT
     world.kube.complete_job(JOB)
     assert cleaner.wait() == 0
 
@@ -82,15 +84,17 @@ def fat_fields(job, size):
         "time": "2026-01-01T00:00:00Z", "fieldsV1": {f"f:x{n}": {} for n in range(size // 15)}})
 
 
-FAT = {"env": fat_env, "one annotation": fat_annotation, "annotations": fat_annotations,
-       "managedFields": fat_fields}
+# 1.5 MiB are etcd's limit. Nothing is as costly as many small objects: 33 times their text, so that
+# 1.4 MiB of them would take 45 MB; a Job has 10 kB of them.
+FAT = {"env": (fat_env, 600 << 10), "one annotation": (fat_annotation, MIB * 14 // 10),
+       "annotations": (fat_annotations, MIB * 14 // 10), "managedFields": (fat_fields, 600 << 10)}
 
 
-@pytest.mark.parametrize("fatten", FAT.values(), ids=FAT)
-def test_a_job_as_large_as_etcd_takes_it(world, fatten):
-    """GET, LIST and the lines of the watch. 1.5 MiB are etcd's limit."""
+@pytest.mark.parametrize("fatten,size", FAT.values(), ids=FAT)
+def test_a_fat_job(world, fatten, size):
+    """GET, LIST and the lines of the watch."""
     world.pair(cpu="900m")
-    world.kube.edit("job", JOB, lambda job: fatten(job, MIB * 14 // 10))
+    world.kube.edit("job", JOB, lambda job: fatten(job, size))
     cleaner = world.run(CHECK_INTERVAL_SECONDS=1)
     cleaner.wait_log(msg="service adopted")
     world.kube.wait_watch(resource="jobs")
@@ -109,6 +113,7 @@ def test_the_pods_of_a_wide_job(world, count):
     world.pair(cpu="5u", parallelism=count)
     cleaner = world.run(CHECK_INTERVAL_SECONDS=1, MAX_CPU_USAGE_COUNT=2)
     cleaner.wait_log(msg="idle check", check="2/2", timeout=30)
+    world.kube.wait_request(done=True, verb="list", resource="pods", group="")
     size = [len(r.answer) for r in world.requests(verb="list", resource="pods", group="")]
     assert max(size) > count * 3000
     assert peak(cleaner) < LIMIT

@@ -163,8 +163,8 @@ def test_a_patch_whose_answer_was_lost_makes_no_second_owner(world):
 
 REFUSALS = {
     "OpenShift's plug-in, of those who may not delete the owner": (
-        403, "Forbidden", f'services "{SERVICE}" is forbidden: cannot set an ownerRef on a resource '
-        "you can't delete: , <nil>"),
+        403, "Forbidden", f'services "{SERVICE}" is forbidden: cannot set an ownerRef on a '
+        "resource you can't delete: , <nil>"),
     "a webhook": (403, "Forbidden", 'admission webhook "no.example.com" denied the request: no'),
     "a schema": (422, "Invalid", f'Service "{SERVICE}" is invalid: no owners here'),
 }
@@ -643,8 +643,9 @@ def missing(world):
 
 TRIGGERS = {complete: "completed", fail: "failed", idle: "idle", pending: "pending", gone: "gone",
             missing: "missing"}
-ALL_SETTINGS = {**FAST, "TEARDOWN_TIMEOUT_SECONDS": "2", "PENDING_TIMEOUT_SECONDS": "0.3", "MISSING_JOB_TIMEOUT_SECONDS": "0.2",
-                "COMPLETED_GRACE_SECONDS": "600", "FAILED_GRACE_SECONDS": "600"}
+ALL_SETTINGS = {**FAST, "PENDING_TIMEOUT_SECONDS": "0.3", "MISSING_JOB_TIMEOUT_SECONDS": "0.2",
+                "COMPLETED_GRACE_SECONDS": "600", "FAILED_GRACE_SECONDS": "600",
+                "TEARDOWN_TIMEOUT_SECONDS": "2"}
 
 
 @pytest.mark.parametrize("end,trigger", TRIGGERS.items())

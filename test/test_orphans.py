@@ -42,6 +42,7 @@ def there(world, pods):
 def test_orphans_beside_a_newcomer_go(world):
     """Exit 0, "nothing torn down", and they kept their GPU."""
     cleaner = live(world, speed=20, CHECK_INTERVAL_SECONDS=10)
+    world.kube.silence_watches()
 
     def swap():
         ours = orphan(world)
@@ -49,6 +50,7 @@ def test_orphans_beside_a_newcomer_go(world):
         world.kube.recreate_service(SERVICE)
         return ours
     ours = world.kube.call(swap)
+    world.kube.reset_connections()
     theirs = [p["metadata"]["name"] for p in world.kube.pods(JOB)
               if p["metadata"]["name"] not in ours]
     cleaner.wait_log(msg=NEWCOMER)
@@ -59,7 +61,7 @@ def test_orphans_beside_a_newcomer_go(world):
 
 
 def test_orphans_that_may_not_be_deleted_are_told(world):
-    """Exit 0, without a word."""
+    """It said "incomplete", with exit 0."""
     world.kube.deny("", "pods", "delete")
     cleaner = live(world, speed=20, CHECK_INTERVAL_SECONDS=10, TEARDOWN_TIMEOUT_SECONDS=60)
 
@@ -82,7 +84,7 @@ def test_orphans_without_a_newcomer_go(world):
 
 
 def test_where_pods_may_not_be_listed_a_newcomer_is_no_reason_to_complain(world):
-    """It said "incomplete", and exit 0."""
+    """As it was."""
     world.kube.deny("", "pods", "list")
     world.kube.deny("", "pods", "delete")
     cleaner = live(world, speed=30, CHECK_INTERVAL_SECONDS=10)

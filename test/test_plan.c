@@ -51,6 +51,7 @@
 #define GONE       ENDED "+0.1 job:absent " /* at 5.1 s */
 #define NO_PODS    GONE "pods "
 #define NO_SERVICE NO_PODS "delete-service "
+#define MISSING    "self list:empty watch job:absent +60 job:absent "
 #define BROKER     "cfg:broker " NO_SERVICE
 
 #define SCENES(name, ...)                                                                          \
@@ -117,6 +118,7 @@ SCENES(watching,
 		 "cfg:interval=25 " LIVE "+25 metrics", "wait 50" },
 	       { "... then", "cfg:interval=25 " LIVE "+25 metrics:cpu=9 +25 metrics:cpu=9",
 		 READ_AGAIN },
+	       { "... on the grid", "cfg:interval=30 +3 " LIVE "+30 metrics:cpu=9", "wait 63" },
 	       { "... more often at short ones",
 		 "cfg:interval=1 " LIVE "+1 metrics:cpu=9 +1 metrics:cpu=9 +1 metrics:cpu=9 +1 "
 		 "metrics:cpu=9 +1 metrics:cpu=9 +1",
@@ -259,6 +261,10 @@ SCENES(the_last_look,
 	       { "... and all goes on",
 		 LOOKED "delete-job:refused +1 service pods:p job delete-job:refused tell +9",
 		 CHECK },
+	       { "... it has ended meanwhile: that was refused to a Job that lived",
+		 LOOKED "delete-job:refused +1 service pods:p job delete-job:refused tell "
+			"job:complete service",
+		 DELETE_ENDED },
 	       { "... due anew, and not before it may be asked again",
 		 LOOKED "delete-job:refused +1 service pods:p job delete-job:refused tell +9 "
 			"metrics +10 metrics +10 metrics +10 metrics +10 metrics",
@@ -486,6 +492,9 @@ SCENES(its_pods,
 		 FIRST_PODS },
 	       { "... whose are they?", "self list:empty watch job:absent +60 job:absent pods:p",
 		 WHOSE },
+	       { "... nobody can tell",
+		 MISSING "pods:p job:absent +10 pods:p job:absent +10 pods:p job:trouble",
+		 "wait 80.5" },
 	       { "... nobody has the name: they go",
 		 "self list:empty watch job:absent +60 job:absent pods:p job:absent +10 pods:p "
 		 "job:absent +10 pods:p job:absent",
@@ -519,11 +528,16 @@ SCENES(the_service_goes,
 		 WHOSE },
 	       { "... is left alone", NO_PODS "delete-service:conflict service:uid=T job:absent",
 		 DELETE_SELF },
+	       { "... also one that goes",
+		 NO_PODS
+		 "delete-service:conflict service:uid=T,deleting job:absent delete-self:trouble",
+		 "wait 5.6" },
 	       { "409: which one is there", NO_PODS "delete-service:conflict", READ_SERVICE },
 	       { "503: which one is there", NO_PODS "delete-service:trouble", READ_SERVICE },
 	       { "... the same: in time", NO_PODS "delete-service:trouble service", "wait 5.6" },
 	       { "... then", NO_PODS "delete-service:trouble service +0.5", DELETE_SERVICE },
-	       { "refused: in time", NO_PODS "delete-service:refused", "wait 6.1" },
+	       { "refused: which one is there", NO_PODS "delete-service:refused", READ_SERVICE },
+	       { "... the same: in time", NO_PODS "delete-service:refused service", "wait 6.1" },
 	       { "200, but finalizers keep it: polled", NO_PODS "delete-service:kept",
 		 READ_SERVICE },
 	       { "... slower", NO_PODS "delete-service:kept service:deleting", "wait 5.2" },
@@ -539,6 +553,14 @@ SCENES(the_service_goes,
 		 ENDED "+10 job:complete,deleting +10 job:complete,deleting pods +10 "
 		       "job:complete,deleting pods",
 		 DELETE_SERVICE },
+	       { "... deleted by somebody else: 30 s, too",
+		 LIVE "+5 job:deleting service +10 job:deleting +10 job:deleting pods +10 "
+		      "job:deleting pods",
+		 DELETE_SERVICE },
+	       { "... not sooner",
+		 LIVE "+5 job:deleting service +10 job:deleting +10 job:deleting pods +9.9 "
+		      "job:deleting pods",
+		 "wait 35" },
 	       { "a finished Job's DELETE is refused: then it goes",
 		 LIVE "+5 job:complete service delete-job:refused +1 delete-job:refused tell",
 		 DELETE_SERVICE },

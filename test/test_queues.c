@@ -291,7 +291,14 @@ static void what_stays(void **state)
 		  1,
 		  1,
 		  "it is still there" },
-		{ "the user is wrong: final", { "[a", "login" }, true, true, true, 0, 1, "login" },
+		{ "the user is wrong for this one",
+		  { "[a", "login" },
+		  false,
+		  true,
+		  true,
+		  0,
+		  1,
+		  "login" },
 		{ "no such virtual host: final", { "absent" }, true, false, false, 0, 0, "" },
 		{ "the user may not list: final", { "denied" }, true, false, false, 0, 0, "" },
 		{ "... nor by another no", { "login" }, true, false, false, 0, 0, "" },
@@ -417,6 +424,31 @@ static void queues_that_come_back(void **state)
 	assert_string_equal(at_hand(&q), "walked, stays: ...");
 }
 
+/* A name that is longer than a Job's can be is not asked about. */
+static void a_name_that_is_too_long(void **state)
+{
+	static const struct {
+		size_t length; /* of the name up to the dash at its end */
+		bool   asked;
+	} lengths[] = { { 253, true }, { 254, false } };
+	static struct rabbitmq_page page;
+	static struct queues        q;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		struct asked_answer r = { .what = K8S_OK };
+
+		q = (struct queues){ 0 };
+		queues_restart(&q);
+		page = (struct rabbitmq_page){ .last = true, .count = 1 };
+		memset(page.names[0], 'x', lengths[i].length);
+		memcpy(page.names[0], PREFIX, strlen(PREFIX));
+		page.names[0][lengths[i].length] = '-';
+		queues_fold_list(&q, naming, &r, &page, 1, 5000);
+		assert_int_equal(q.step, lengths[i].asked ? QUEUES_NEIGHBOUR : QUEUES_DELETE);
+	}
+}
+
 /* More that stay than can be named: none is written behind the end. */
 static void more_than_can_be_named(void **state)
 {
@@ -449,6 +481,7 @@ int main(void)
 		cmocka_unit_test(since),
 		cmocka_unit_test(more_pages_than_can_be),
 		cmocka_unit_test(queues_that_come_back),
+		cmocka_unit_test(a_name_that_is_too_long),
 		cmocka_unit_test(more_than_can_be_named),
 	};
 

@@ -116,6 +116,18 @@ def test_a_service_that_comes_back_while_the_job_lives(slot):
     assert slot.summary()["service"] == "deleted"
 
 
+def test_a_service_that_comes_back_behind_its_deletion_holds_it(slot, broker):
+    """Before the lock goes it is looked for once more. Whose it is then, the next run finds out: no
+    Job has the name, and it goes."""
+    broker.proxy.fault(answer(503), times=None)
+    cleaner = ended(slot, **broker.env())
+    slot.kube.wait_for(lambda: not slot.kube.services(), what="the Service gone")
+    slot.kube.create_service(SERVICE)
+    assert_taken(slot, cleaner, [SERVICE])
+    assert_free(slot, slot.run(MISSING_JOB_TIMEOUT_SECONDS=2, **FAST))
+    assert slot.summary()["trigger"] == "missing"
+
+
 @pytest.mark.parametrize("fault", ["finalizer", "forbidden", "unanswered"])
 def test_a_service_that_stays_holds_it(slot, fault):
     """Exit 1: a slot whose node port is taken is not free."""

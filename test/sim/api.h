@@ -21,10 +21,11 @@ enum resource {
 
 /* What a DELETE of the Job rests on, when it is sent; it may arrive when the program is another. */
 struct basis {
-	int     count, distinct;
-	int64_t age_ms; /* of the last reading; NEVER = it was not idle */
-	bool    look_good, look_left_out, read_fresh, versioned, knows_metrics, told_foreground;
-	int64_t read_ms, looked_ms;
+	const char *why; /* why the count is no higher */
+	int         count, distinct;
+	int64_t     age_ms; /* of the last reading; NEVER = it was not idle */
+	bool        look_good, look_left_out, read_fresh, versioned, knows_metrics, told_foreground;
+	int64_t     read_ms, looked_ms;
 };
 
 struct request {

@@ -32,8 +32,9 @@ void evidence_start(void)
 
 /* ---- Idle readings ---- */
 
-static void start_anew(void)
+static void start_anew(const char *why)
 {
+	e.anew_why = why;
 	e.count = e.distinct = 0;
 	e.newest_ms = -1;
 }
@@ -62,14 +63,16 @@ static void take_reading(const struct tale *t)
 	bool gap = e.count && t->at_ms - e.last_idle_ms > e.gap_ms;
 
 	if (gap)
-		start_anew();
+		start_anew("idle-after-gap");
 	e.metrics = *t;
 	if (t->reading == READ_UNKNOWN || short_of_pods || in_startup_grace(t->at_ms)) {
 		e.last_at_ms = -1;
 		return;
 	}
-	if (t->reading == READ_ACTIVE || t->pods != e.pods)
-		start_anew();
+	if (t->reading == READ_ACTIVE)
+		start_anew("idle-after-active");
+	else if (t->pods != e.pods && e.count)
+		start_anew("idle-after-other-pods");
 	e.pods = t->pods;
 	if (t->reading == READ_ACTIVE) {
 		e.last_at_ms = -1;
@@ -127,7 +130,7 @@ void evidence_on_told_job(const struct job *j)
 	e.told_active = j->active;
 	e.told_foreground = j->whose == OURS && (j->finalizers & FINALIZER_FOREGROUND);
 	if (job_is_held(j) || j->suspend) {
-		start_anew();
+		start_anew(j->suspend ? "idle-after-suspend" : "idle-after-hold");
 		e.last_at_ms = -1;
 	}
 	if (j->whose == OURS)
@@ -260,6 +263,7 @@ void evidence_on_request(struct request *q)
 	(void)snprintf(rv, sizeof(rv), "%llu", (unsigned long long)e.read_rv);
 	q->basis = (struct basis){
 		.count = e.count,
+		.why = e.anew_why,
 		.distinct = e.distinct,
 		.age_ms = e.last_at_ms < 0 ? NEVER : sim_ms() - e.last_at_ms,
 		.look_good = e.look_good && e.looked_ms >= e.last_at_ms,
@@ -322,8 +326,9 @@ static int64_t cpu_now(const struct job *j)
 static void check_count(void)
 {
 	if (e.basis.count < settings.max_count)
-		broken("idle-count", "a living Job is deleted on %d idle readings of %d",
-		       e.basis.count, settings.max_count);
+		broken(e.basis.why ? e.basis.why : "idle-on-unknown",
+		       "a living Job is deleted on %d idle readings of %d", e.basis.count,
+		       settings.max_count);
 	else if (e.basis.distinct < settings.min_distinct)
 		broken("idle-samples", "a living Job is deleted on %d samples of %d",
 		       e.basis.distinct, settings.min_distinct);
@@ -343,6 +348,8 @@ void evidence_on_idle_delete(const struct job *j)
 		return;
 	if (sim_ms() + SEC(1) < j->hold_until_ms)
 		broken("held", "a held Job is deleted");
+	if (j->suspend)
+		broken("suspended", "a suspended Job is deleted");
 	if (!e.basis.versioned)
 		broken("idle-version",
 		       "a living Job is deleted, whatever came since the last look");

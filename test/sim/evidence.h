@@ -11,6 +11,8 @@
 struct evidence {
 	/* idle readings */
 	int         count, distinct;
+	const char *anew_why;   /* literal: why the count last started anew, as a kind; NULL = it
+				   never did */
 	int64_t     last_at_ms; /* when the last idle answer was made; -1 = the last was not idle */
 	int64_t     last_idle_ms; /* of any idle answer; -1 = none */
 	int64_t     gap_ms;       /* longer than this without one, and the count is over */

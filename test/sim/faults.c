@@ -110,6 +110,7 @@ static bool other_answer(enum fault f, const struct request *q, struct answer *a
 	case FAULT_S504: answer_status(a, 504, "Timeout", timeout, "{}"); return true;
 	case FAULT_S504_AFTER:
 		api_answer(q, a);
+		a->tale.told = TOLD_NOTHING; /* it is done, and not told */
 		answer_status(a, 504, "Timeout", timeout, "{}");
 		return true;
 	case FAULT_EMPTY_LIST: /* of an API server that is behind the others */

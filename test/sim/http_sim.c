@@ -16,7 +16,6 @@
 
 #define EXCHANGES      64
 #define IDLE_WAITS_MAX 2000 /* waits in a row in which no time passes */
-#define TOLD_MAX       64
 
 enum stage { STAGE_FREE, STAGE_QUEUED, STAGE_SENT, STAGE_STREAMS, STAGE_DONE };
 
@@ -39,10 +38,10 @@ struct http_exchange {
 	struct http_response response;
 	/* a watch */
 	uint64_t    told_rv;
-	struct text out;            /* not yet delivered */
-	size_t      out_at;         /* delivered up to here */
-	uint64_t    told[TOLD_MAX]; /* places of changes whose lines are in @out */
-	int         told_count;
+	struct text out;    /* not yet delivered */
+	size_t      out_at; /* delivered up to here */
+	uint64_t    told;   /* place of the last change whose line is in @out */
+	bool        has_told;
 	CURLcode    end; /* when @out is delivered: CURLE_AGAIN = goes on */
 	bool        ending;
 };
@@ -243,8 +242,8 @@ static void put_change(struct http_exchange *x, const struct change *c, uint64_t
 {
 	change_json(&x->out, c);
 	x->told_rv = c->rv;
-	if (x->told_count < TOLD_MAX)
-		x->told[x->told_count++] = place;
+	x->told = place;
+	x->has_told = true;
 }
 
 static void end_stream(struct http_exchange *x, CURLcode how)
@@ -419,7 +418,7 @@ struct http_exchange *http_sim_free(void)
 		x->generation = generation++ & 0xffff;
 		x->abandoned = x->ending = false;
 		x->answer.status = 0;
-		x->told_count = 0;
+		x->has_told = false;
 		x->out_at = 0;
 		x->end = CURLE_AGAIN;
 		text_reset(&x->out);
@@ -500,9 +499,9 @@ static void deliver_bytes(struct http_exchange *x)
 			return;
 		}
 	}
-	for (int i = 0; i < x->told_count; i++)
-		promise_on_told_job(&cluster.changes[x->told[i] % CHANGES].job);
-	x->told_count = 0;
+	if (x->has_told) /* of what comes at once, the last state counts */
+		promise_on_told_job(&cluster.changes[x->told % CHANGES].job);
+	x->has_told = false;
 	x->out_at = 0;
 	text_reset(&x->out);
 	if (x->ending)
@@ -534,7 +533,8 @@ int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
 	(void)fd;
 	(void)err;
 	count_wait();
-	/* as the real one: the way to go is measured by the program's clock, and waited by poll()'s */
+	/* as the real one: the way to go is measured by the program's clock, and waited by poll()'s
+	 */
 	int64_t way = until_ms - now_ms(), start = clock_monotonic_ms();
 	int64_t end = way > INT64_MAX / 2 ? NEVER : start + (way < 0 ? 0 : way);
 	for (;;) {

@@ -306,6 +306,8 @@ int main(int argc, char **argv)
 		      0);
 	if (shared == MAP_FAILED)
 		sim_fatal("mmap: %s", strerror(errno));
+	if (options.known)
+		report_known(options.known);
 	if (options.all) {
 		process_setup();
 		options.first = 0;
@@ -315,6 +317,5 @@ int main(int argc, char **argv)
 	shared->next = options.first;
 	double began = seconds();
 	run_workers(&total);
-	return report_print(&total, options.known, seconds() - began,
-			    options.all ? all_name : NULL);
+	return report_print(&total, seconds() - began, options.all ? all_name : NULL);
 }

@@ -67,6 +67,8 @@ void promise_on_start(void)
 
 void promise_on_told_job(const struct job *j)
 {
+	if (j->rv < evidence.read_rv)
+		return; /* a read has told later news */
 	evidence_on_told_job(j);
 }
 
@@ -98,7 +100,10 @@ static void others(const char *what, enum whose whose, const char *name)
 {
 	if (whose == NEWCOMERS && evidence.serves_newcomer && !evidence.knows_ours)
 		return; /* for all that it can know, that is its own */
-	broken(whose == NEWCOMERS ? "newcomer" : "neighbour", "%s %s is deleted", what, name);
+	char kind[40];
+	(void)snprintf(kind, sizeof(kind), "%s-%s", whose == NEWCOMERS ? "newcomers" : "neighbours",
+		       what);
+	broken(kind, "%s is deleted", name);
 }
 
 void promise_on_accepted_delete(const struct request *q, const struct job *j)
@@ -119,7 +124,7 @@ static void on_self_delete(const struct job *self)
 	const struct service *s = service_of(cluster.service_name);
 
 	if (self->whose != OURS) {
-		others("the newer cleaner's Job", self->whose, self->name);
+		others("cleaner", self->whose, self->name);
 		return;
 	}
 	if (job_is_too_late(our_job())) {
@@ -128,7 +133,7 @@ static void on_self_delete(const struct job *self)
 	}
 	if (our_job())
 		broken("self-too-soon", "our own Job goes before the Job");
-	if (s && s->whose == OURS && !s->inherited) {
+	if (s && s->whose == OURS && !s->inherited && !newcomer_has_come()) {
 		if (s->anew)
 			window("ANEW_BETWEEN");
 		else
@@ -166,7 +171,7 @@ void promise_on_job_delete(const struct job *j, enum actor actor)
 	if (j->cleaners)
 		on_self_delete(j);
 	else if (j->whose != OURS)
-		others("Job", j->whose, j->name);
+		others("job", j->whose, j->name);
 	else if (job_lives(j))
 		evidence_on_idle_delete(j);
 	else
@@ -182,7 +187,7 @@ void promise_on_service_delete(const struct service *s, enum actor actor)
 		return;
 	}
 	if (s->inherited) {
-		others("Service", NEWCOMERS, s->name);
+		others("service", NEWCOMERS, s->name);
 		return;
 	}
 	if (s->whose == OURS) {
@@ -196,7 +201,7 @@ void promise_on_service_delete(const struct service *s, enum actor actor)
 	if (actor == BY_CLEANER && evidence_service_first(s))
 		window("SERVICE_FIRST");
 	else
-		others("Service", s->whose, s->name);
+		others("service", s->whose, s->name);
 }
 
 void promise_on_pod_delete(const struct pod *p, int grace_s, enum actor actor)
@@ -234,7 +239,8 @@ void promise_on_adoption(const struct service *s, const struct request *q)
 	if (q->blocks_owner)
 		broken("request", "the patch blocks the owner's deletion");
 	if (s->whose == NEWCOMERS && j && j->whose == OURS)
-		broken("newcomer", "the newcomer's Service %s gets our Job as its owner", s->name);
+		broken("newcomers-service", "the newcomer's Service %s gets our Job as its owner",
+		       s->name);
 }
 
 /* Of a teardown, that is: what is told of one that cannot go on is a warning, with its own reason.

@@ -5,7 +5,7 @@
 #include "sim.h"
 
 #define SIM_USER     "system:serviceaccount:panda:cleanup-sa"
-#define SIM_TOKEN    "eyJhbGciOiJub25lIn0.the-token-of-the-simulation.x"
+#define SIM_TOKEN    "a-token.of-the-simulation.x"
 #define SIM_PASSWORD "hunter2-of-the-broker"
 
 struct settings {
