@@ -96,7 +96,7 @@ enum fate queues_fate(const struct world *w, const struct config *cfg, int64_t n
 
 	if (!cfg->rabbitmq_url[0])
 		return FATE_OFF;
-	if (w->name == NAME_OTHER)
+	if (w->newcomer)
 		return FATE_NEWCOMER;
 	if (q->final)
 		return FATE_FORBIDDEN;

@@ -84,8 +84,10 @@ static void take_sight(struct world *w, const struct k8s_job *job, uint64_t sent
 {
 	if (!job_seen(w) || is_same(w->job.uid, job->uid))
 		take_job(w, job, sent, now);
-	else
+	else {
 		w->name = NAME_OTHER;
+		w->newcomer = true;
+	}
 }
 
 static void fold_job(struct world *w, const struct answer *r, int64_t now)
@@ -150,15 +152,17 @@ static void judge_service(struct world *w)
 		set_uid(s->ours, s->uid);
 }
 
-/* What was refused to a Job that lived on is asked anew of one that has ended. */
+/* What was refused of a Job that lived on, or not there yet, is asked anew of one that has ended. */
 static void begin(struct world *w, enum trigger t, int64_t now)
 {
 	static const enum ask anew[] = { ASK_DELETE_JOB, ASK_SERVICE };
 
 	w->over = (struct over){ t, now, w->seq };
+	w->pods.empty = 0;
+	queues_restart(&w->queues); /* what was there when a Job seemed to be missing tells nothing */
 	for (size_t i = 0; i < ARRAY_SIZE(anew); i++) {
 		struct asked *a = &w->asked[anew[i]];
-		if (a->refused)
+		if (a->refused || (anew[i] == ASK_SERVICE && w->service.absent))
 			a->due_ms = a->patience_ms;
 	}
 }
@@ -462,6 +466,7 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 {
 	bool open = w->asked[r->ask].failed > 0;
 
+	world_forgive(w, now);
 	note_answer(w, r, now);
 	switch (r->ask) {
 	case ASK_SELF: fold_self(w, r); break;
@@ -490,6 +495,19 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	settle(w, cfg, now);
 }
 
+/* What may be over, or have changed back, by the time of the read. */
+static void heed_event(struct world *w, const struct k8s_job *job)
+{
+	bool held = job->has_hold && !is_same(job->hold, w->job.hold);
+
+	if (job->finished && !w->job.finished)
+		w->finish = w->seq;
+	if (job->deleting)
+		w->doubt = w->seq; /* somebody else's deletion is theirs */
+	if (held || job->suspended)
+		idle_forget(&w->idle);
+}
+
 /* An event only says that it is time to look: reading is the truth. */
 void world_fold_event(struct world *w, const struct watch_event *ev)
 {
@@ -500,8 +518,8 @@ void world_fold_event(struct world *w, const struct watch_event *ev)
 	if (ev->type == WATCH_BOOKMARK)
 		return;
 	w->news = w->seq;
-	if (ev->job.finished && !w->job.finished && is_same(ev->job.uid, w->job.uid))
-		w->finish = w->seq;
+	if (is_same(ev->job.uid, w->job.uid))
+		heed_event(w, &ev->job);
 }
 
 void world_watch_ended(struct world *w, const struct answer *r, int64_t now)
@@ -511,6 +529,7 @@ void world_watch_ended(struct world *w, const struct answer *r, int64_t now)
 	unsigned      failed = brief ? a->failed : 0;
 
 	w->watching = false;
+	world_forgive(w, now);
 	note_answer(w, r, now);
 	if (r->is.what != K8S_REFUSED) {
 		a->failed = failed;

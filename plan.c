@@ -35,12 +35,9 @@ static int64_t poll_due_ms(const struct world *w, enum ask a, int64_t since_ms)
 	return last + min_ms(max_ms(last - since_ms, POLL_MIN_MS), POLL_MAX_MS);
 }
 
-/* Unless the server has asked not to be asked. */
 static bool signal_is_answered(const struct world *w)
 {
-	const struct asked *a = &w->asked[ASK_JOB];
-
-	return a->sent > w->signal_seq || a->patience_ms > w->signal_ms + SIGNAL_READ_MS;
+	return w->asked[ASK_JOB].sent > w->signal_seq;
 }
 
 RULE(read_behind_signal)
@@ -446,6 +443,7 @@ enum how {
 	WHEN_IT_MAY = 0, /* not before it may be asked again */
 	URGENT = 1,      /* what is under way and can be asked again gives way to it */
 	AT_ONCE = 2,     /* whenever it may be asked again */
+	EVEN_SO = 4,     /* one try, and no time to wait as the server has asked us to */
 };
 
 /* In the order in which they are wanted. The words are the contract's. */
@@ -456,7 +454,7 @@ static const struct rule {
 	unsigned    how;
 	int64_t     limit_ms; /* for the whole exchange; 0 = as usual */
 } rules[] = {
-	{ "a signal: one read of the Job", ASK_JOB, read_behind_signal, URGENT | AT_ONCE,
+	{ "a signal: one read of the Job", ASK_JOB, read_behind_signal, URGENT | EVEN_SO,
 	  SIGNAL_READ_MS },
 	{ "our own uid, before anybody can have replaced us", ASK_SELF, read_self, 0, 0 },
 	{ "the Service as it is before its Job goes", ASK_SERVICE, read_service_first,
@@ -585,7 +583,7 @@ struct step plan_next(const struct world *w, const struct config *cfg, int64_t n
 		const struct rule *r = &rules[i];
 		int64_t            due = r->due(w, cfg, now);
 
-		if (due != NEVER)
+		if (due != NEVER && !(r->how & EVEN_SO))
 			due = max_ms(due, r->how & AT_ONCE ? w->asked[r->ask].patience_ms
 							   : w->asked[r->ask].due_ms);
 		if (due <= now) {

@@ -491,6 +491,8 @@ static void tell_left(struct run *r, const struct fates *f)
 				 .total_ms = r->world.signals > 1 ? HURRIED_EVENT_MS : EVENT_MS };
 	struct k8s_result  res = { 0 };
 
+	if (now_ms() < r->world.asked[ASK_EVENT].patience_ms)
+		return; /* the server has asked not to be asked; the log tells, too */
 	if (body && app_call(r->app, &q, &res) == 0 && res.answer != K8S_OK &&
 	    res.answer != K8S_CONFLICT)
 		log_info("event not recorded", LI("status", res.status), LS("error", res.words));

@@ -122,12 +122,20 @@ bool metrics_are_gathered(const struct world *w, int64_t now)
 	return a->refused >= REFUSED_BELIEVED && a->status == 403 && now < a->due_ms;
 }
 
+/* Of a node that does not tell any more that its pod has ended. */
+static bool is_lost(const struct world *w, const struct k8s_pod *p, int64_t now)
+{
+	return p->deletion_ms >= 0 && w->skewed &&
+	       world_unix_ms(w, now) - p->deletion_ms > POD_LOST_MS;
+}
+
 const struct k8s_pod *pod_to_gather(const struct world *w)
 {
 	if (!w->idle.gathering || w->asked[ASK_PODS].told < w->idle.gathering)
 		return NULL;
 	for (size_t i = w->idle.next; i < w->pods.list.count; i++)
-		if (!w->pods.list.items[i].finished)
+		if (!w->pods.list.items[i].finished &&
+		    !is_lost(w, &w->pods.list.items[i], w->tick_ms))
 			return &w->pods.list.items[i];
 	return NULL;
 }
@@ -172,9 +180,7 @@ const char *pods_contradict(const struct world *w, int64_t now)
 
 	for (size_t i = 0; i < w->pods.list.count; i++) {
 		const struct k8s_pod *p = &w->pods.list.items[i];
-		bool                  lost = p->deletion_ms >= 0 && w->skewed &&
-			    world_unix_ms(w, now) - p->deletion_ms > POD_LOST_MS;
-		if (p->finished || lost)
+		if (p->finished || is_lost(w, p, now))
 			continue;
 		const char *why = pod_contradicts(p, &w->idle.metrics);
 		if (why)
@@ -208,8 +214,7 @@ void world_signal(struct world *w, int64_t now)
 	w->signal_seq = ++w->seq;
 }
 
-/* The process was frozen, or the machine slept. */
-static void forgive(struct world *w, int64_t now)
+void world_forgive(struct world *w, int64_t now)
 {
 	int64_t lost = w->tick_ms ? now - w->tick_ms : 0;
 
@@ -225,7 +230,7 @@ static void forgive(struct world *w, int64_t now)
 
 void world_tick(struct world *w, const struct config *cfg, int64_t now)
 {
-	forgive(w, now);
+	world_forgive(w, now);
 	bool live = job_is_live(w);
 
 	bool ripe = (w->job.finished && now >= job_kept_until_ms(w, cfg)) || w->deleting_ms;

@@ -120,6 +120,7 @@ struct world {
 	struct k8s_job job; /* as last read under our uid; no uid: it was never read */
 	enum name      name;
 	bool           absent;   /* NAME_ABSENT was said by a GET: a LIST alone is not believed */
+	bool           newcomer; /* NAME_OTHER, at some time: its queues are not told from ours */
 	bool           accepted; /* our DELETE was accepted, and no read has shown it undone */
 	uint64_t       news;     /* seq of an event that calls for a read */
 	uint64_t       finish;   /* seq of one that says that our Job has ended */
@@ -284,9 +285,14 @@ void world_watch_ended(struct world *w, const struct answer *r, int64_t now);
 void world_signal(struct world *w, int64_t now);
 
 /*
+ * The process was frozen, or the machine slept: that is no time in which anything was tried. Before
+ * anything is dated @now; the functions above and below do so themselves.
+ */
+void world_forgive(struct world *w, int64_t now);
+
+/*
  * What time alone changes: a hold that begins or ends, a Job whose grace is over, a look that is
- * due. Before each plan, and at least once a minute; what is missed is no time that anything was
- * tried.
+ * due. Before each plan, and at least once a minute.
  */
 void world_tick(struct world *w, const struct config *cfg, int64_t now);
 

@@ -370,6 +370,14 @@ SCENES(our_own_job,
 	       { "... nobody", MISSING "pods service:absent job:absent", DELETE_SELF },
 	       { "... it came after all", MISSING "pods service:absent job",
 		 "the Service is noted while the Job lives" },
+	       { "... with queues, which are listed anew",
+		 "cfg:broker " MISSING "pods queues service:absent job +5 job:complete "
+		 "service:absent delete-job tell +0.1 job:absent pods service:absent",
+		 LIST_QUEUES },
+	       { "... with a Service, which is looked for anew",
+		 MISSING "pods service:absent job +5 service:absent +1 service:absent +2 "
+		 "service:absent job:complete delete-job tell +0.1 job:absent pods",
+		 "which Service is there" },
        });
 
 SCENES(the_end,
@@ -421,10 +429,7 @@ SCENES(signals,
        {
 	       { "one read of the Job", LIVE "+5 signal", ON_SIGNAL },
 	       { "... at once, whatever failed before", LIVE "+5 job:trouble signal", ON_SIGNAL },
-	       { "... but for a Retry-After", LIVE "+5 job:trouble,retry=30 signal",
-		 "end signalled" },
-	       { "... of a second at most", LIVE "+5 job:trouble,retry=1 signal", "wait 6" },
-	       { "... then", LIVE "+5 job:trouble,retry=1 signal +1", ON_SIGNAL },
+	       { "... in spite of a Retry-After", LIVE "+5 job:trouble,retry=30 signal", ON_SIGNAL },
 	       { "it lives: nothing is touched", LIVE "+5 signal job", "end signalled" },
 	       { "no answer: nothing is touched", LIVE "+5 signal job:trouble", "end signalled" },
 	       { "an answer to a read of before is none", LIVE "+5 >job signal <job", ON_SIGNAL },

@@ -30,7 +30,7 @@ void ends_on_answer(const struct request *q, const struct answer *a)
 {
 	if (a->tale.told == TOLD_JOB || a->tale.told == TOLD_NO_JOB)
 		seen.read_ms = sim_ms();
-	if (q->resource == RES_METRICS && a->status == 200)
+	if (q->resource == RES_METRICS && (a->status == 200 || q->verb == VERB_GET))
 		seen.metrics_ms = sim_ms();
 }
 
@@ -42,8 +42,8 @@ void ends_on_self_gone(void)
 /* A Job that is made when nobody waits for it any more: behind the last read, or behind the end. */
 bool job_is_too_late(const struct job *j)
 {
-	if (!j)
-		return false;
+	if (!j || has_window("LATE_JOB"))
+		return has_window("LATE_JOB");
 	return (seen.given_up_ms >= 0 && j->created_ms > seen.given_up_ms) ||
 	       (evidence.read_absent && !evidence.knows_ours && j->created_ms >= evidence.read_ms);
 }
@@ -149,8 +149,10 @@ static const char *left_queue(void)
 		const struct queue *q = &broker.queues[i];
 		if (q->whose != OURS || q->stubborn)
 			continue;
-		if (q->by_dying_pod && !may(VERB_LIST, RES_PODS))
+		if (q->by_dying_pod && (q->declared_late || !may(VERB_LIST, RES_PODS)))
 			window("DYING_PODS");
+		else if (settings.teardown_ms < SEC(60))
+			window("SHORT_TEARDOWN");
 		else
 			return "left-queue";
 	}
@@ -176,11 +178,20 @@ static const char *left_job(const struct job *j)
 	}
 	if (!job_lives(j))
 		return j->deleted_ms >= 0 ? "left-deleted-job" : "left-finished-job";
-	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
-		if (p->there && p->dead_node && strcmp(p->job_uid, j->uid) == 0)
-			return "idle-beside-lost-pod";
 	if (settings.target_container)
 		return "target-container";
+	bool lost = false, runs = false;
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++) {
+		bool ours = p->there && strcmp(p->job_uid, j->uid) == 0;
+		lost |= ours && p->dead_node;
+		runs |= ours && !p->dead_node && p->phase == POD_RUNNING;
+	}
+	if (lost && !runs) {
+		window("LOST_NODE"); /* nothing of it can be measured */
+		return NULL;
+	}
+	if (lost)
+		return "idle-beside-lost-pod";
 	if (settings.pending_ms && !j->ran)
 		return "pending-never-noticed";
 	if (!may(VERB_LIST, RES_METRICS))
@@ -209,8 +220,11 @@ static const char *left(void)
 		return faults_deny_for_ever() && our_job()->ttl_s < 0 ? NULL : left_job(our_job());
 	if (pods_are_left())
 		return evidence_pods_are_its_business() ? "left-pods" : NULL;
-	if (s && s->whose == OURS && !s->inherited && !newcomer_has_come() &&
-	    !has_window("ANEW_BETWEEN"))
+	if (s && s->whose == OURS && seen.given_up_ms >= 0 && s->created_ms > seen.given_up_ms)
+		window("LATE_JOB");
+	else if (s && s->whose == OURS && s->anew)
+		window("ANEW_BETWEEN");
+	else if (s && s->whose == OURS && !s->inherited && !newcomer_has_come())
 		return "left-service";
 	if (self && self->whose == OURS && !newcomer_has_come())
 		return "left-self";
@@ -282,9 +296,10 @@ static void check_watching(void)
 	if (sim_ms() - seen.read_ms > REREAD_MS)
 		broken("not-read", "the Job was not read for %lld s",
 		       (long long)(sim_ms() - seen.read_ms) / 1000);
-	if (listens && sim_ms() - http_sim_stream_ms() > SEC(30))
+	if (listens && job_lives(our_job()) && sim_ms() - http_sim_stream_ms() > SEC(30))
 		broken("not-listening", "there is no watch, and nothing speaks against one");
-	if (measures && sim_ms() - seen.metrics_ms > settings.interval_ms + SEC(20))
+	int64_t measured = settings.interval_ms * (may(VERB_LIST, RES_METRICS) ? 1 : 2); /* is it so still? */
+	if (measures && sim_ms() - seen.metrics_ms > measured + SEC(20))
 		broken(may(VERB_LIST, RES_METRICS) ? "not-measured" : "metrics-by-name",
 		       "no metrics were read for %lld s",
 		       (long long)(sim_ms() - seen.metrics_ms) / 1000);
@@ -314,6 +329,9 @@ void promises_at_end(void)
 		return;
 	if (evidence.cleaner_deleted)
 		window("CLEANER_DELETED");
+	else if (job_lives(j) &&
+		 settings.min_distinct * cluster.resolution_ms > calm_for_ms() - SEC(300))
+		window("SELDOM_SAMPLES"); /* it is not over yet */
 	else
 		broken(what, "after %lld s of calm%s", (long long)calm_for_ms() / 1000,
 		       process.state == PROCESS_NONE ? ", and no cleaner" : "");
@@ -327,6 +345,8 @@ static void audit_slot(void)
 	const struct job *self = job_of(cluster.self_name);
 	int64_t           longest = settings.teardown_ms + settings.missing_ms + SEC(300 + 120);
 
+	if (seen.given_up_ms >= 0 && job_is_too_late(our_job()))
+		window("LATE_JOB");
 	if (calm_for_ms() < 0 || !self || self->whose != OURS || job_of(cluster.job_name) ||
 	    !our_uid()[0] || job_pods_or_service_left() || settings.dry_run) {
 		seen.alone_ms = -1;

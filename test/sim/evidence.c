@@ -133,10 +133,6 @@ void evidence_on_told_job(const struct job *j)
 		start_anew(j->suspend ? "idle-after-suspend" : "idle-after-hold");
 		e.last_at_ms = -1;
 	}
-	if (j->whose == OURS)
-		e.knows_ours = true;
-	else if (!e.knows_ours)
-		e.serves_newcomer = true;
 }
 
 /* ---- The last look ---- */
@@ -183,6 +179,7 @@ static bool is_refusal(int status)
 static void take_pods(const struct request *q, const struct answer *a)
 {
 	if (a->tale.told == TOLD_PODS) {
+		e.parts.named = 0; /* a round of parts begins with a list */
 		e.looked_ms = a->tale.at_ms;
 		e.look_good = pods_agree(&a->tale, &e.metrics);
 		e.look_refusals = 0;
@@ -206,8 +203,13 @@ static void take_job(const struct tale *t)
 	e.read_absent = t->told == TOLD_NO_JOB;
 	e.read_taken = t->told == TOLD_JOB && t->job.whose == NEWCOMERS;
 	e.read_gone |= e.knows_ours && (e.read_taken || e.read_absent);
-	if (t->told == TOLD_JOB)
-		evidence_on_told_job(&t->job);
+	if (t->told != TOLD_JOB)
+		return;
+	evidence_on_told_job(&t->job);
+	if (t->job.whose == OURS) /* reads alone tell whose it is */
+		e.knows_ours = true;
+	else if (!e.knows_ours)
+		e.serves_newcomer = true;
 }
 
 void evidence_on_answer(const struct request *q, const struct answer *a)

@@ -98,8 +98,11 @@ void promise_on_answer(const struct request *q, const struct answer *a)
 
 static void others(const char *what, enum whose whose, const char *name)
 {
-	if (whose == NEWCOMERS && evidence.serves_newcomer && !evidence.knows_ours)
-		return; /* for all that it can know, that is its own */
+	if (whose == NEWCOMERS && !evidence.knows_ours &&
+	    (evidence.serves_newcomer || !job_of(cluster.job_name))) {
+		window("RESTART_BESIDE_NEWCOMER"); /* for all that it can know, that is its own */
+		return;
+	}
 	char kind[40];
 	(void)snprintf(kind, sizeof(kind), "%s-%s", whose == NEWCOMERS ? "newcomers" : "neighbours",
 		       what);
@@ -129,6 +132,10 @@ static void on_self_delete(const struct job *self)
 	}
 	if (job_is_too_late(our_job())) {
 		window("LATE_JOB");
+		return;
+	}
+	if (evidence.serves_newcomer && !evidence.knows_ours) {
+		window("RESTART_BESIDE_NEWCOMER");
 		return;
 	}
 	if (our_job())
@@ -182,7 +189,8 @@ void promise_on_service_delete(const struct service *s, enum actor actor)
 {
 	if (actor == BY_OWNER)
 		return;
-	if (s->inherited && !(actor == BY_CLEANER && evidence.read_taken)) {
+	bool sent_before = process.state == PROCESS_NONE; /* it has been on its way since */
+	if (s->inherited && (actor != BY_CLEANER || !evidence.read_taken || sent_before)) {
 		window("INHERIT");
 		return;
 	}
@@ -214,7 +222,7 @@ void promise_on_pod_delete(const struct pod *p, int grace_s, enum actor actor)
 		others("pod", p->whose, p->name);
 	else if (j && j->deleted_ms < 0)
 		broken("pod-of-present-job", "pod %s is deleted, and its Job is there", p->name);
-	else if (p->phase > POD_RUNNING && p->ended_ms < evidence.looked_ms)
+	else if (j && p->phase > POD_RUNNING && p->ended_ms < evidence.looked_ms)
 		broken("finished-pod", "pod %s is deleted, which has ended", p->name);
 	if (grace_s == 0)
 		broken("pod-without-grace", "pod %s is deleted with a grace of 0", p->name);
@@ -225,6 +233,8 @@ void promise_on_queue_delete(const struct queue *q)
 	if (q->whose != OURS) {
 		if (evidence_queue_window(q))
 			window("STRICT_QUEUES");
+		else if (q->whose == NEWCOMERS && !job_of(cluster.job_name))
+			window("NEWCOMER_GONE"); /* what it left has the names of ours */
 		else
 			others("queue", q->whose, q->name);
 	} else if (job_lives(our_job())) {
