@@ -112,7 +112,7 @@ class Mutant:
         last = text.find("\n", max(end - 1, start))
         was, now = text[first:last], text[first:start] + to + text[end:max(last, end)]
         where = function_at(text, max(start, text.find("\n", start) if "#define" in was else start))
-        self.key = f"{name}: {where}: {squeeze(was)} ==> {squeeze(now)}"
+        self.key = f"{name}: {where}: {squeeze(was)} ==> {squeeze(now)}".rstrip()
 
 
 def mutants_of(name):
@@ -253,17 +253,18 @@ class Bench:
 # ---- The list of survivors ----
 
 def explained():
-    """{mutant: reason}; a mutant's line is followed by its reason, indented."""
-    known, key = {}, None
+    """{mutant: reason}; lines of mutants are followed by their reason, indented."""
+    known, keys, told = {}, [], False
     for line in SURVIVORS.read_text().splitlines() if SURVIVORS.exists() else []:
         if line.startswith("#") or not line.strip():
             continue
         if line[0].isspace():
-            known[key] = f"{known[key]} {line.strip()}".strip()
+            told = True
+            known.update((k, f"{known.get(k, '')} {line.strip()}".strip()) for k in keys)
         else:
-            key = line.rstrip()
-            known[key] = ""
-    return {k: why for k, why in known.items() if why}
+            keys = [line.rstrip()] if told else [*keys, line.rstrip()]
+            told = False
+    return known
 
 
 def main():
