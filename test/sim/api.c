@@ -362,6 +362,7 @@ void api_answer(const struct request *q, struct answer *a)
 	a->tale.told = TOLD_NOTHING;
 	a->tale.named = a->tale.pod_count = 0;
 	a->tale.pods = 0;
+	a->tale.items = a->tale.active = 0;
 	a->tale.oldest_ms = a->tale.window_ms = 0;
 	if (q->resource == RES_QUEUES) {
 		broker_answer(q, a);
