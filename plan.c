@@ -169,8 +169,6 @@ RULE(list_pods)
 	bool may_declare = cfg->rabbitmq_url[0] && !w->pods.empty && w->name != NAME_OTHER &&
 			   now < job_ended_ms(w) + LAST_POD_MS;
 
-	if (!w->over.trigger)
-		return NEVER;
 	if (!job_has_ended(w)) /* the Job is kept by finalizers; its pods may run on */
 		return w->deleting_ms ? max_ms(w->deleting_ms + PODS_GRACE_MS,
 					       poll_due_ms(w, ASK_PODS, w->deleting_ms))
@@ -519,8 +517,6 @@ static bool is_over(const struct world *w, const struct config *cfg, int64_t now
 	struct fates f = fates_of(w, cfg, now);
 	int64_t      deadline = teardown_deadline_ms(w, cfg);
 
-	if (!w->over.trigger)
-		return false;
 	if (!f.job || !f.pods || !f.service || !f.queues)
 		return now >= deadline;
 	if (!self_is_next(w, cfg, now))

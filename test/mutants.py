@@ -112,7 +112,7 @@ class Mutant:
         last = text.find("\n", max(end - 1, start))
         was, now = text[first:last], text[first:start] + to + text[end:max(last, end)]
         where = function_at(text, max(start, text.find("\n", start) if "#define" in was else start))
-        self.key = f"{name}: {where}: {squeeze(was)} ==> {squeeze(now)}"
+        self.key = f"{name}: {where}: {squeeze(was)} ==> {squeeze(now)}".rstrip()
 
 
 def mutants_of(name):
@@ -128,7 +128,7 @@ def mutants_of(name):
 # ---- Building and trying one ----
 
 def run(argv, timeout=300, **more):
-    """(status, output); a process that hangs, or that is killed, has status -1."""
+    """(status, output); of a process that was killed, as one that hangs is, it is negative."""
     try:
         p = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            timeout=timeout, errors="replace", check=False, **more)
@@ -171,7 +171,7 @@ def code(obj):
 
 def simulate(sim):
     """(crashed, {kind: lives}) of the promises that were broken."""
-    status, out = run([str(sim), "--workers", "1", "--lives", str(LIVES)], timeout=240)
+    status, out = run(["prlimit", "--cpu=60", str(sim), "--workers", "1", "--lives", str(LIVES)])
     kinds = {m.group(1): int(m.group(2))
              for m in re.finditer(r"^FAILED +(\S+) +(\d+) lives", out, re.M)}
     return status not in (0, 1), kinds
@@ -231,7 +231,7 @@ class Bench:
         for t in tests:
             swap = {own: str(obj), f"build/mutants/{name}/test/{t}": str(tmp / t)}
             self.relink(self.link[name, t], swap, m)
-            if run([str(tmp / t)], timeout=10)[0]:
+            if run(["prlimit", "--cpu=10", str(tmp / t)])[0]:
                 return t if name == "unit" else f"{name}: {t}"
         return None
 
@@ -253,17 +253,18 @@ class Bench:
 # ---- The list of survivors ----
 
 def explained():
-    """{mutant: reason}; a mutant's line is followed by its reason, indented."""
-    known, key = {}, None
+    """{mutant: reason}; lines of mutants are followed by their reason, indented."""
+    known, keys, told = {}, [], False
     for line in SURVIVORS.read_text().splitlines() if SURVIVORS.exists() else []:
         if line.startswith("#") or not line.strip():
             continue
         if line[0].isspace():
-            known[key] = f"{known[key]} {line.strip()}".strip()
+            told = True
+            known.update((k, f"{known.get(k, '')} {line.strip()}".strip()) for k in keys)
         else:
-            key = line.rstrip()
-            known[key] = ""
-    return {k: why for k, why in known.items() if why}
+            keys = [line.rstrip()] if told else [*keys, line.rstrip()]
+            told = False
+    return known
 
 
 def main():

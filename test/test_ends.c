@@ -17,6 +17,7 @@
 #define LOOK_JOB       "the last look: the Job"
 #define CHECK          "a check on its grid"
 #define READ_SERVICE   "which Service is there"
+#define ON_NEWS        "news of the Job: it is read"
 #define TELL           "an Event on the Job, best effort"
 #define READ_AGAIN     "the Job is read again at least once a minute"
 
@@ -44,6 +45,52 @@
 		(void)state;                                                                       \
 		assert_tales(name##_tales, ARRAY_SIZE(name##_tales));                              \
 	}
+
+SCENES(a_grace,
+       {
+	       { "it is kept",
+		 "cfg:completed-grace=100,noadopt self list watch service:absent metrics pods:p +5 "
+		 "job:complete",
+		 READ_SERVICE },
+	       { "... Service and queues go at once",
+		 "cfg:completed-grace=100 " LIVE "+5 job:complete", DELETE_SERVICE },
+	       { "... and it is watched as before",
+		 "cfg:completed-grace=100 " LIVE "+5 job:complete service delete-service",
+		 "wait 60" },
+	       { "... read once a minute",
+		 "cfg:completed-grace=100 " LIVE "+5 job:complete service delete-service +55",
+		 READ_AGAIN },
+	       { "... events are news",
+		 "cfg:completed-grace=100 " LIVE
+		 "+5 job:complete service delete-service +1 seen:complete",
+		 ON_NEWS },
+	       { "... listed when the watch has ended",
+		 "cfg:completed-grace=100 " LIVE "+5 job:complete service delete-service ended",
+		 "wait 5.5" },
+	       { "it is over",
+		 "cfg:completed-grace=50 " LIVE "+5 job:complete service delete-service +50",
+		 SERVICE_BEFORE },
+	       { "... the Job goes",
+		 "cfg:completed-grace=50 " LIVE
+		 "+5 job:complete service delete-service +50 service:absent",
+		 DELETE_ENDED },
+	       { "... not a millisecond sooner",
+		 "cfg:completed-grace=50 " LIVE "+5 job:complete service delete-service +49.999",
+		 "wait 55" },
+	       { "it goes by itself",
+		 "cfg:completed-grace=100 " LIVE
+		 "+5 job:complete service delete-service +1 job:absent",
+		 FIRST_PODS },
+	       { "... and all is done",
+		 "cfg:completed-grace=100 " LIVE
+		 "+5 job:complete service delete-service +1 job:absent pods service:absent",
+		 DELETE_SELF },
+	       { "a failed one has its own",
+		 "cfg:completed-grace=100 " LIVE "+5 job:failed service", DELETE_ENDED },
+	       { "the queues",
+		 "cfg:completed-grace=100,broker " LIVE "+5 job:complete service delete-service",
+		 LIST_QUEUES },
+       });
 
 SCENES(the_queues,
        {
@@ -348,8 +395,16 @@ SCENES(our_own_job,
 		 "self:absent list watch service job adopt metrics pods:p +5 job:absent pods "
 		 "delete-service",
 		 "end torn-down" },
+	       { "the Job is read once a minute all the while",
+		 NO_SERVICE "delete-self:trouble,retry=60", "wait 60" },
+	       { "... a Service that was kept, and has gone, is polled no more",
+		 NO_PODS "delete-service:kept service:absent delete-self:trouble", "wait 5.6" },
 	       { "nothing is watched any more, and the Job is read once a minute",
 		 NO_SERVICE "ended delete-self:trouble,retry=50", "wait 55.1" },
+	       { "read late, and that clock was set meanwhile",
+		 "self:refused list watch service job adopt metrics pods:p +5 job:absent,clock=100 "
+		 "pods:clock=100 delete-service:clock=100 self:created=50,clock=100",
+		 "end torn-down" },
 	       { "read late, by an API server that was first heard late",
 		 "+50 self:refused list watch service job adopt metrics pods:p +5 job:absent pods "
 		 "delete-service self:created=80",
@@ -528,11 +583,11 @@ static void how_it_is_asked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_queues),       cmocka_unit_test(the_last_walk),
-		cmocka_unit_test(queues_that_stay), cmocka_unit_test(fates),
-		cmocka_unit_test(our_own_job),      cmocka_unit_test(the_end),
-		cmocka_unit_test(signals),          cmocka_unit_test(a_dry_run),
-		cmocka_unit_test(how_it_is_asked),
+		cmocka_unit_test(a_grace),       cmocka_unit_test(the_queues),
+		cmocka_unit_test(the_last_walk), cmocka_unit_test(queues_that_stay),
+		cmocka_unit_test(fates),         cmocka_unit_test(our_own_job),
+		cmocka_unit_test(the_end),       cmocka_unit_test(signals),
+		cmocka_unit_test(a_dry_run),     cmocka_unit_test(how_it_is_asked),
 	};
 
 	return cmocka_run_group_tests_name("ends", tests, NULL, NULL);

@@ -37,6 +37,15 @@ static const struct {
 	{ "1e-9", 0, 1 },
 	{ "9223372036.854775807", 0, INT64_MAX },
 	{ "9223372036854775807n", 0, INT64_MAX },
+	{ "0.000001T", 0, 1000000000000000 },
+	{ "0.000001P", 0, 1000000000000000000 },
+	{ "0.000000001E", 0, 1000000000000000000 },
+	{ "1Gi", 0, 1073741824000000000 },
+	{ "0.001Ti", 0, 1099511627776000000 },
+	{ "0.000001Pi", 0, 1125899906842624000 },
+	{ "0.000000001Ei", 0, 1152921504606846976 },
+	{ "1000000000000e-12", 0, 1000000000 },
+	{ "1.0n", 0, 1 },
 	/* finer than a nanocore: rounded up, as the API does */
 	{ "0.1n", 0, 1 },
 	{ "1.5n", 0, 2 },
@@ -45,6 +54,7 @@ static const struct {
 	{ "1e-999999999999", 0, 1 },
 	{ "0e999999", 0, 0 },
 	{ "1.00000000000000000000000001", 0, 1000000001 },
+	{ "1.000000000000000000000000010", 0, 1000000001 },
 	{ "0.00000000000000000000000000000000000000001Ki", 0, 1 },
 	/* too much */
 	{ "1E", -ERANGE, 0 },
@@ -102,6 +112,11 @@ static void a_long_quantity_ends(void **state)
 	text[1] = '.';
 	assert_int_equal(cpu_parse(text, &n), 0);
 	assert_true(n == 10000000000);
+	memset(text, '0', 201);
+	text[0] = '1';
+	memcpy(text + 201, "e-200", 6);
+	assert_int_equal(cpu_parse(text, &n), 0);
+	assert_true(n == 1000000000);
 }
 
 static void thresholds(void **state)
@@ -303,6 +318,8 @@ static void made_metrics(void **state)
 				 rows[i].status);
 		assert_true(m.nanocores == rows[i].nanocores);
 		assert_int_equal(err.msg[0] != '\0', rows[i].status < 0);
+		if (strcmp(rows[i].name, "cut off") == 0)
+			assert_string_not_equal(err.msg, "not a PodMetricsList");
 		pod_metrics_fini(&m);
 	}
 }

@@ -130,6 +130,10 @@ SCENES(watching,
 		 "wait 60" },
 	       { "a read that failed, in time",
 		 LIVE "+10 metrics:cpu=9 +50 job:trouble metrics:cpu=9", "wait 60.5" },
+	       { "... when it may be",
+		 "cfg:interval=25 " LIVE
+		 "+25 metrics:cpu=9 +25 metrics:cpu=9 +10 job:trouble,retry=20 +15 metrics:cpu=9",
+		 "wait 80" },
 	       { "a watch that ended is resumed", LIVE "+10 metrics:cpu=9 ended", OPEN_WATCH },
 	       { "... and listed besides", LIVE "+10 metrics:cpu=9 ended watch", LIST_JOB },
 	       { "... once", LIVE "+10 metrics:cpu=9 ended watch list", "wait 20" },
@@ -351,6 +355,8 @@ SCENES(pod_by_pod,
 SCENES(an_ended_job,
        {
 	       { "the Service as it is, before", LIVE "+5 job:complete", SERVICE_BEFORE },
+	       { "... at once, whatever failed before", LIVE "service:trouble job:complete",
+		 SERVICE_BEFORE },
 	       { "... one try", LIVE "+5 job:complete service:trouble", DELETE_ENDED },
 	       { "then the Job, at once", LIVE "+5 job:complete service", DELETE_ENDED },
 	       { "... accepted: an Event", LIVE "+5 job:complete service delete-job", TELL },
@@ -384,52 +390,6 @@ SCENES(an_ended_job,
 	       { "finished, and they delete it", LIVE "+5 job:complete,deleting,foreground service",
 		 "wait 5.1" },
 	       { "a newcomer is let be", LIVE "+5 job:complete service job:uid=B", FIRST_PODS },
-       });
-
-SCENES(a_grace,
-       {
-	       { "it is kept",
-		 "cfg:completed-grace=100,noadopt self list watch service:absent metrics pods:p +5 "
-		 "job:complete",
-		 READ_SERVICE },
-	       { "... Service and queues go at once",
-		 "cfg:completed-grace=100 " LIVE "+5 job:complete", DELETE_SERVICE },
-	       { "... and it is watched as before",
-		 "cfg:completed-grace=100 " LIVE "+5 job:complete service delete-service",
-		 "wait 60" },
-	       { "... read once a minute",
-		 "cfg:completed-grace=100 " LIVE "+5 job:complete service delete-service +55",
-		 READ_AGAIN },
-	       { "... events are news",
-		 "cfg:completed-grace=100 " LIVE
-		 "+5 job:complete service delete-service +1 seen:complete",
-		 ON_NEWS },
-	       { "... listed when the watch has ended",
-		 "cfg:completed-grace=100 " LIVE "+5 job:complete service delete-service ended",
-		 "wait 5.5" },
-	       { "it is over",
-		 "cfg:completed-grace=50 " LIVE "+5 job:complete service delete-service +50",
-		 SERVICE_BEFORE },
-	       { "... the Job goes",
-		 "cfg:completed-grace=50 " LIVE
-		 "+5 job:complete service delete-service +50 service:absent",
-		 DELETE_ENDED },
-	       { "... not a millisecond sooner",
-		 "cfg:completed-grace=50 " LIVE "+5 job:complete service delete-service +49.999",
-		 "wait 55" },
-	       { "it goes by itself",
-		 "cfg:completed-grace=100 " LIVE
-		 "+5 job:complete service delete-service +1 job:absent",
-		 FIRST_PODS },
-	       { "... and all is done",
-		 "cfg:completed-grace=100 " LIVE
-		 "+5 job:complete service delete-service +1 job:absent pods service:absent",
-		 DELETE_SELF },
-	       { "a failed one has its own",
-		 "cfg:completed-grace=100 " LIVE "+5 job:failed service", DELETE_ENDED },
-	       { "the queues",
-		 "cfg:completed-grace=100,broker " LIVE "+5 job:complete service delete-service",
-		 LIST_QUEUES },
        });
 
 SCENES(its_pods,
@@ -580,17 +540,12 @@ SCENES(the_service_goes,
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_start),
-		cmocka_unit_test(watching),
-		cmocka_unit_test(news),
-		cmocka_unit_test(the_service),
-		cmocka_unit_test(the_last_look),
-		cmocka_unit_test(pending),
-		cmocka_unit_test(pod_by_pod),
-		cmocka_unit_test(an_ended_job),
-		cmocka_unit_test(a_grace),
-		cmocka_unit_test(its_pods),
-		cmocka_unit_test(the_service_goes),
+		cmocka_unit_test(the_start),     cmocka_unit_test(watching),
+		cmocka_unit_test(news),          cmocka_unit_test(the_service),
+		cmocka_unit_test(the_last_look), cmocka_unit_test(pending),
+		cmocka_unit_test(pod_by_pod),    cmocka_unit_test(an_ended_job),
+
+		cmocka_unit_test(its_pods),      cmocka_unit_test(the_service_goes),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -161,6 +161,9 @@ static const struct row rows[] = {
 	  { "[7-x", "absent", "ok", "[" },
 	  { "list 1", "job 7", "delete 7-x", "list 1", "walked" } },
 	{ "that Job's", { "[7-x", "ok" }, { "list 1", "job 7", "walked" } },
+	{ "each is asked about anew",
+	  { "[7-x 7-y", "absent", "ok", "absent", "ok", "[" },
+	  { "list 1", "job 7", "delete 7-x", "job 7", "delete 7-y", "list 1", "walked" } },
 	{ "another one behind that Job's",
 	  { "[7-x y", "ok", "ok", "[7-x", "ok" },
 	  { "list 1", "job 7", "delete y", "list 1", "job 7", "walked" } },
@@ -422,6 +425,13 @@ static void queues_that_come_back(void **state)
 	}
 	assert_int_equal(lists, QUEUES_MAX_PAGES);
 	assert_string_equal(at_hand(&q), "walked, stays: ...");
+	queues_restart(&q);
+	take_answer(&q, "[a", 20, 5000); /* a walk of its own */
+	assert_string_equal(at_hand(&q), "delete a");
+	take_answer(&q, "ok", 30, 5000);
+	queues_restart(&q);
+	take_answer(&q, "[a b", 40, 5000);
+	assert_string_equal(at_hand(&q), "delete a");
 }
 
 /* A name that is longer than a Job's can be is not asked about. */
