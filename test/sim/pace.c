@@ -99,9 +99,11 @@ static void check_pace(const struct request *q)
 		       (long long)(k->not_before_ms - sim_ms()));
 	if (q->resource == RES_QUEUES && q->verb == VERB_DELETE)
 		return;
-	if (count(&request_rate) > REQUESTS_MAX)
-		broken("hot-loop", "more than %d requests in a minute, the last one %s %s",
-		       REQUESTS_MAX, verb_words[q->verb], resource_words[q->resource]);
+	if (count(&request_rate) <= REQUESTS_MAX)
+		return;
+	broken("hot-loop", "more than %d requests in a minute, the last one %s %s", REQUESTS_MAX,
+	       verb_words[q->verb], resource_words[q->resource]);
+	process.over = true; /* nothing else is to be learnt of this life */
 }
 
 void promise_on_request(struct request *q, const char *bearer, const char *url, const char *body,
