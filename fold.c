@@ -152,14 +152,16 @@ static void judge_service(struct world *w)
 		set_uid(s->ours, s->uid);
 }
 
-/* What was refused of a Job that lived on, or not there yet, is asked anew of one that has ended. */
+/* What was refused of a Job that lived on, or not there yet, is asked anew of one that has ended.
+ */
 static void begin(struct world *w, enum trigger t, int64_t now)
 {
 	static const enum ask anew[] = { ASK_DELETE_JOB, ASK_SERVICE };
 
 	w->over = (struct over){ t, now, w->seq };
 	w->pods.empty = 0;
-	queues_restart(&w->queues); /* what was there when a Job seemed to be missing tells nothing */
+	queues_restart(
+		&w->queues); /* what was there when a Job seemed to be missing tells nothing */
 	for (size_t i = 0; i < ARRAY_SIZE(anew); i++) {
 		struct asked *a = &w->asked[anew[i]];
 		if (a->refused || (anew[i] == ASK_SERVICE && w->service.absent))

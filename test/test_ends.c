@@ -431,7 +431,7 @@ SCENES(our_own_job,
 		 LIST_QUEUES },
 	       { "... with a Service, which is looked for anew",
 		 MISSING "pods service:absent job +5 service:absent +1 service:absent +2 "
-		 "service:absent job:complete delete-job tell +0.1 job:absent pods",
+			 "service:absent job:complete delete-job tell +0.1 job:absent pods",
 		 "which Service is there" },
        });
 
@@ -484,7 +484,8 @@ SCENES(signals,
        {
 	       { "one read of the Job", LIVE "+5 signal", ON_SIGNAL },
 	       { "... at once, whatever failed before", LIVE "+5 job:trouble signal", ON_SIGNAL },
-	       { "... in spite of a Retry-After", LIVE "+5 job:trouble,retry=30 signal", ON_SIGNAL },
+	       { "... in spite of a Retry-After", LIVE "+5 job:trouble,retry=30 signal",
+		 ON_SIGNAL },
 	       { "it lives: nothing is touched", LIVE "+5 signal job", "end signalled" },
 	       { "no answer: nothing is touched", LIVE "+5 signal job:trouble", "end signalled" },
 	       { "an answer to a read of before is none", LIVE "+5 >job signal <job", ON_SIGNAL },

@@ -19,11 +19,13 @@ static struct {
 	int64_t signal_ms;           /* -1 = none */
 	int64_t given_up_ms;         /* our own Job went then; -1 = not */
 	int64_t alone_ms;            /* since when our own Job alone is left; -1 = it is not */
+	bool    blind;               /* our own Job went while nobody could tell about pods */
 } seen;
 
 void ends_reset(void)
 {
 	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = seen.alone_ms = -1;
+	seen.blind = false;
 }
 
 void ends_on_answer(const struct request *q, const struct answer *a)
@@ -36,7 +38,9 @@ void ends_on_answer(const struct request *q, const struct answer *a)
 
 void ends_on_self_gone(void)
 {
-	seen.given_up_ms = sim_ms();
+	if (seen.given_up_ms < 0)
+		seen.given_up_ms = sim_ms();
+	seen.blind |= !may(VERB_LIST, RES_PODS);
 }
 
 /* A Job that is made when nobody waits for it any more: behind the last read, or behind the end. */
@@ -128,7 +132,8 @@ void promise_on_exit(int status)
 		on_signalled_exit();
 		return;
 	}
-	if (status == 1 && job_lives(our_job()) && !process.signals && gave_up_too_soon())
+	if (status == 1 && evidence.knows_ours && job_lives(our_job()) && !process.signals &&
+	    gave_up_too_soon())
 		broken("gave-up-too-soon",
 		       "it ends with 1, and has not tried for as long as it may");
 	if (status == 0)
@@ -149,7 +154,7 @@ static const char *left_queue(void)
 		const struct queue *q = &broker.queues[i];
 		if (q->whose != OURS || q->stubborn)
 			continue;
-		if (q->by_dying_pod && (q->declared_late || !may(VERB_LIST, RES_PODS)))
+		if (q->by_dying_pod && (q->declared_late || seen.blind))
 			window("DYING_PODS");
 		else if (settings.teardown_ms < SEC(60))
 			window("SHORT_TEARDOWN");
@@ -298,7 +303,8 @@ static void check_watching(void)
 		       (long long)(sim_ms() - seen.read_ms) / 1000);
 	if (listens && job_lives(our_job()) && sim_ms() - http_sim_stream_ms() > SEC(30))
 		broken("not-listening", "there is no watch, and nothing speaks against one");
-	int64_t measured = settings.interval_ms * (may(VERB_LIST, RES_METRICS) ? 1 : 2); /* is it so still? */
+	/* A refusal is asked about again before it is believed, and ever again. */
+	int64_t measured = settings.interval_ms * (may(VERB_LIST, RES_METRICS) ? 1 : 5);
 	if (measures && sim_ms() - seen.metrics_ms > measured + SEC(20))
 		broken(may(VERB_LIST, RES_METRICS) ? "not-measured" : "metrics-by-name",
 		       "no metrics were read for %lld s",

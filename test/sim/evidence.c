@@ -242,6 +242,7 @@ void evidence_on_answer(const struct request *q, const struct answer *a)
 			take_job(t);
 		if (q->verb == VERB_DELETE && a->status < 300)
 			e.delete_accepted = true;
+		e.read_gone |= q->verb == VERB_DELETE && a->status == 404;
 		break;
 	default: break;
 	}

@@ -7,6 +7,7 @@
 
 #include "../../http.h"
 #include "api.h"
+#include "evidence.h"
 #include "faults.h"
 #include "http_sim.h"
 #include "process.h"
@@ -205,6 +206,8 @@ static void on_reply(int arg)
 	}
 	if (!cut)
 		promise_on_answer(&x->q, &x->answer);
+	else if (x->q.resource == RES_PODS && x->answer.status == 403)
+		evidence.look_refusals++; /* its status is whole */
 	done(x, CURLE_OK, "");
 }
 
