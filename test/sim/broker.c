@@ -47,10 +47,8 @@ static void declare_again(int place)
 	(void)snprintf(name, sizeof(name), "%s-in", p->job_name);
 	int before = broker.count;
 	queue_declare(p->whose, name);
-	if (broker.count > before) {
+	if (broker.count > before)
 		broker.queues[broker.count - 1].by_dying_pod = true;
-		broker.queues[broker.count - 1].declared_late = sim_ms() - p->deleted_ms > SEC(55);
-	}
 }
 
 void broker_on_pod_stopping(struct pod *p)

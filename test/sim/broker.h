@@ -12,8 +12,7 @@ struct queue {
 	enum whose whose;
 	int64_t    declared_ms;
 	bool       by_dying_pod;
-	bool       declared_late; /* ... long after that was to go */
-	int        stubborn;      /* the broker answers this to a DELETE; 0 = it goes */
+	int        stubborn; /* the broker answers this to a DELETE; 0 = it goes */
 };
 
 #define QUEUES 400

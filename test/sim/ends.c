@@ -19,12 +19,14 @@ static struct {
 	int64_t signal_ms;           /* -1 = none */
 	int64_t given_up_ms;         /* our own Job went then; -1 = not */
 	int64_t alone_ms;            /* since when our own Job alone is left; -1 = it is not */
+	int64_t job_gone_ms;         /* about; -1 = it is not */
 	bool    blind;               /* our own Job went while nobody could tell about pods */
 } seen;
 
 void ends_reset(void)
 {
 	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = seen.alone_ms = -1;
+	seen.job_gone_ms = -1;
 	seen.blind = false;
 }
 
@@ -150,11 +152,12 @@ static const char *left_queue(void)
 {
 	if (newcomer_has_come() || evidence.broker_final || broker.down)
 		return NULL; /* nobody can tell whose they are; or our user may not */
+	int64_t late_ms = seen.job_gone_ms < 0 ? NEVER : seen.job_gone_ms + SEC(55);
 	for (int i = 0; i < broker.count; i++) {
 		const struct queue *q = &broker.queues[i];
 		if (q->whose != OURS || q->stubborn)
 			continue;
-		if (q->by_dying_pod && (q->declared_late || seen.blind))
+		if (q->by_dying_pod && (q->declared_ms > late_ms || seen.blind))
 			window("DYING_PODS");
 		else if (settings.teardown_ms < SEC(60))
 			window("SHORT_TEARDOWN");
@@ -164,14 +167,29 @@ static const char *left_queue(void)
 	return NULL;
 }
 
-/* A foreground deletion waits for a pod whose node will not tell that it has ended. */
-static bool waits_for_lost_node(const struct job *j)
+static bool has_lost_pod(const struct job *j)
 {
 	bool lost = false;
 
 	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
 		lost |= p->there && p->dead_node && strcmp(p->job_uid, j->uid) == 0;
-	return lost && (j->finalizers & FINALIZER_FOREGROUND);
+	return lost;
+}
+
+static bool has_running_pod(const struct job *j)
+{
+	bool runs = false;
+
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		runs |= p->there && !p->dead_node && p->phase == POD_RUNNING &&
+			strcmp(p->job_uid, j->uid) == 0;
+	return runs;
+}
+
+/* A foreground deletion waits for a pod whose node will not tell that it has ended. */
+static bool waits_for_lost_node(const struct job *j)
+{
+	return has_lost_pod(j) && (j->finalizers & FINALIZER_FOREGROUND);
 }
 
 /* A word for why the Job is there still. */
@@ -185,17 +203,11 @@ static const char *left_job(const struct job *j)
 		return j->deleted_ms >= 0 ? "left-deleted-job" : "left-finished-job";
 	if (settings.target_container)
 		return "target-container";
-	bool lost = false, runs = false;
-	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++) {
-		bool ours = p->there && strcmp(p->job_uid, j->uid) == 0;
-		lost |= ours && p->dead_node;
-		runs |= ours && !p->dead_node && p->phase == POD_RUNNING;
-	}
-	if (lost && !runs) {
+	if (has_lost_pod(j) && !has_running_pod(j)) {
 		window("LOST_NODE"); /* nothing of it can be measured */
 		return NULL;
 	}
-	if (lost)
+	if (has_lost_pod(j))
 		return "idle-beside-lost-pod";
 	if (settings.pending_ms && !j->ran)
 		return "pending-never-noticed";
@@ -292,6 +304,7 @@ static void check_watching(void)
 	const struct service *s = service_of(cluster.service_name);
 	bool                  listens = may(VERB_LIST, RES_JOBS) && may(VERB_WATCH, RES_JOBS);
 	bool measures = settings.check_cpu && may_measure() && job_lives(our_job()) &&
+			(may(VERB_LIST, RES_METRICS) || has_running_pod(our_job())) &&
 			!our_job()->suspend && !job_is_held(our_job());
 
 	if (process.state == PROCESS_NONE)
@@ -353,6 +366,10 @@ static void audit_slot(void)
 
 	if (seen.given_up_ms >= 0 && job_is_too_late(our_job()))
 		window("LATE_JOB");
+	if (our_job() || !our_uid()[0])
+		seen.job_gone_ms = -1;
+	else if (seen.job_gone_ms < 0)
+		seen.job_gone_ms = sim_ms();
 	if (calm_for_ms() < 0 || !self || self->whose != OURS || job_of(cluster.job_name) ||
 	    !our_uid()[0] || job_pods_or_service_left() || settings.dry_run) {
 		seen.alone_ms = -1;
