@@ -73,11 +73,11 @@ enum fate service_fate(const struct world *w)
 	return s->deleted ? FATE_DELETED : FATE_ABSENT;
 }
 
-/* Behind the last pod, the queues are listed once more. */
+/* Behind the last pod, or where nobody may tell of pods, the queues are listed once more. */
 static bool is_last_walk(const struct world *w)
 {
 	if (pods_fate(w) == FATE_OFF)
-		return true;
+		return w->queues.began > w->asked[ASK_PODS].sent;
 	if (w->pods.empty)
 		return w->queues.began > w->pods.empty;
 	return job_has_ended(w) && w->asked[ASK_QUEUES].told_ms >= job_ended_ms(w) + LAST_POD_MS;

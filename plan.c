@@ -248,7 +248,7 @@ RULE(list_queues)
 		return due;
 	if (q->step != QUEUES_WALKED)
 		return NEVER;
-	if (q->refused.count || w->pods.empty)
+	if (q->refused.count || w->pods.empty || pods_fate(w) == FATE_OFF)
 		return due;
 	return job_has_ended(w) ? job_ended_ms(w) + LAST_POD_MS : NEVER;
 }

@@ -185,6 +185,10 @@ SCENES(the_last_walk,
 		 "cfg:broker " GONE "pods:refused pods:refused pods:refused pods:refused "
 		 "pods:refused pods:refused delete-service queues",
 		 DELETE_SELF },
+	       { "... and were walked before that: once more",
+		 "cfg:broker " GONE "pods:refused delete-service queues pods:refused pods:refused "
+		 "pods:refused pods:refused pods:refused",
+		 LIST_QUEUES },
 	       { "nor beside a newcomer", "cfg:broker " LIVE "+5 job:uid=B pods:p/deleting",
 		 "end torn-down" },
        });
