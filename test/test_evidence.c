@@ -120,6 +120,8 @@ TALES(pod_by_pod,
       {
 	      { "the pods are listed first", "job " FORBIDDEN " +9 >pods", "gather=-" },
 	      { "each of them", "job " FORBIDDEN " +9 pods:p,q", "gather=p count=0" },
+	      { "but for those of a lost node", "job " FORBIDDEN " +9 pods:p/lost62,q",
+		"gather=q" },
 	      { "... one behind the other", "job " FORBIDDEN " +10 pods:p,q pod-metrics",
 		"gather=q count=0" },
 	      { "... the last one makes the reading",
