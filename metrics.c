@@ -343,7 +343,8 @@ int pod_metrics_join(struct pod_metrics *sum, struct pod_metrics *m)
 		pod_metrics_fini(m);
 		return -EBADMSG;
 	}
-	memcpy(p + sum->container_count, m->containers, m->container_count * sizeof(*p));
+	if (m->container_count) /* memcpy() takes no NULL, whatever the size */
+		memcpy(p + sum->container_count, m->containers, m->container_count * sizeof(*p));
 	sum->container_count = n;
 	if (!sum->pods || m->oldest_ms < sum->oldest_ms)
 		sum->oldest_ms = m->oldest_ms;
