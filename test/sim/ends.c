@@ -134,8 +134,9 @@ void promise_on_exit(int status)
 		on_signalled_exit();
 		return;
 	}
-	if (status == 1 && evidence.knows_ours && job_lives(our_job()) && !process.signals &&
-	    gave_up_too_soon())
+	bool lives = evidence.knows_ours && job_lives(our_job());
+	if (status == 1 && !process.signals &&
+	    (sim_ms() - process.started_ms < settings.teardown_ms || (lives && gave_up_too_soon())))
 		broken("gave-up-too-soon",
 		       "it ends with 1, and has not tried for as long as it may");
 	if (status == 0)
