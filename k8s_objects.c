@@ -232,7 +232,7 @@ static void job_spec(const json_t *spec, struct k8s_job *j)
 	if (get_bool(spec, "suspend", &suspend, NULL) < 0 || suspend)
 		j->suspended = true;
 	(void)get_count(spec, "ttlSecondsAfterFinished", -1, &ttl_s, NULL);
-	j->ttl_ms = ttl_s < 0 ? -1 : ttl_s * 1000;
+	j->ttl_ms = ttl_s < 0 ? -1 : min_ms(ttl_s, INT32_MAX) * 1000; /* an int32 in the API */
 	job_selector(spec, j);
 }
 

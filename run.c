@@ -529,9 +529,10 @@ enum end run(struct app *a)
 	world_init(&r.world, now_ms());
 	while (!a->broken) {
 		take_news(&r);
-		world_tick(&r.world, r.cfg, now_ms());
-		report_changes(&r.report, &r.world, r.cfg, now_ms());
-		s = plan_next(&r.world, r.cfg, now_ms());
+		int64_t now = now_ms(); /* of one moment: nothing ends that was not told */
+		world_tick(&r.world, r.cfg, now);
+		report_changes(&r.report, &r.world, r.cfg, now);
+		s = plan_next(&r.world, r.cfg, now);
 		if (s.kind == STEP_END || gives_way(&r.flight, &s))
 			drop(&r);
 		if (s.kind == STEP_END)
