@@ -126,7 +126,7 @@ enum fate self_fate(const struct world *w, const struct config *cfg)
 		return FATE_FORBIDDEN;
 	if (w->self == UNKNOWN) {
 		a = &w->asked[ASK_SELF];
-		bool asked = is_refused(w, ASK_SELF) || a->sent > w->over.seq; /* now it counts */
+		bool asked = a->sent > w->over.seq; /* now it counts */
 		return asked && a->failed + a->refused >= REFUSED_BELIEVED ? FATE_LEFT : FATE_NONE;
 	}
 	return a->failed + a->refused >= SELF_TRIES ? FATE_LEFT : FATE_NONE;

@@ -156,7 +156,7 @@ static void judge_service(struct world *w)
  */
 static void begin(struct world *w, enum trigger t, int64_t now)
 {
-	static const enum ask anew[] = { ASK_DELETE_JOB, ASK_SERVICE };
+	static const enum ask anew[] = { ASK_DELETE_JOB, ASK_SERVICE, ASK_SELF };
 
 	w->over = (struct over){ t, now, w->seq };
 	w->pods.empty = 0;
