@@ -522,10 +522,12 @@ static void finish(struct run *r, enum end end)
 
 enum end run(struct app *a)
 {
-	static struct run r; /* with its pages of queues, 100 kB */
+	static struct run r; /* 100 kB with its pages of queues, which only a teardown touches */
 	struct step       s = { .end = END_LEFT };
 
-	r = (struct run){ .app = a, .cfg = a->cfg, .watch.lines.tail.max = K8S_MAX_LINE_BYTES };
+	r.app = a;
+	r.cfg = a->cfg;
+	r.watch.lines.tail.max = K8S_MAX_LINE_BYTES;
 	world_init(&r.world, now_ms());
 	while (!a->broken) {
 		take_news(&r);

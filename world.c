@@ -6,7 +6,8 @@
 
 void world_init(struct world *w, int64_t now)
 {
-	*w = (struct world){ .started_ms = now, .seq = 1 };
+	w->started_ms = now;
+	w->seq = 1;
 	queues_restart(&w->queues);
 }
 

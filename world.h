@@ -161,6 +161,7 @@ struct world {
 	uint64_t signal_seq;
 };
 
+/* @w: all zero. It has room for pages of queues: what is never needed is not touched. */
 void world_init(struct world *w, int64_t now);
 void world_fini(struct world *w);
 

@@ -34,7 +34,7 @@ def libfaketime():
 class Cleaner:
     """One process of cleanup-grpc, logging JSON; `lines` holds what it has logged so far."""
 
-    def __init__(self, env, *args, speed=None, prefix=(), text=False, program=BINARY):
+    def __init__(self, env, *args, speed=None, prefix=(), text=False, program=None):
         environ = {"LOG_FORMAT": "text" if text else "json", "LOG_LEVEL": "debug"}
         environ.update({k: str(v) for k, v in env.items() if v is not None})
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
@@ -45,7 +45,7 @@ class Cleaner:
             environ["FAKETIME"] = f"+0 x{speed}"
             environ["ASAN_OPTIONS"] = environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.started = time.monotonic()
-        self.process = subprocess.Popen([*prefix, program, *args], env=environ,
+        self.process = subprocess.Popen([*prefix, program or BINARY, *args], env=environ,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.raw = []
         self.lines = []

@@ -68,7 +68,7 @@ class World:
         return {**self.kube.env(), "TERMINATION_LOG": self.termination_log, "JOB_ID": JOB_ID,
                 "CHECK_INTERVAL_SECONDS": INTERVAL, **changes}
 
-    def run(self, *args, speed=None, prefix=(), text=False, program=BINARY, **changes):
+    def run(self, *args, speed=None, prefix=(), text=False, program=None, **changes):
         cleaner = Cleaner(self.env(**changes), *args, speed=speed, prefix=prefix, text=text,
                           program=program)
         self.cleaners.append(cleaner)

@@ -32,6 +32,7 @@ static void check_job(const struct k8s_job *j)
 	assert(strcmp(j->name, "grpc-job-3-3") == 0);
 	assert(j->ready >= -1);
 	struct world w;
+	w = (struct world){ 0 };
 	world_init(&w, 0);
 	w.job = *j;
 	(void)job_hold(&w, 1795480000000, NULL);
@@ -123,6 +124,7 @@ static inline void fuzz_watch(const char *p, size_t n)
 	struct lines        l = { .tail.max = 1000 };
 	size_t              step = n ? (uint8_t)*p % 61 + 1 : 1;
 
+	w = (struct world){ 0 };
 	world_init(&w, 0);
 	for (size_t at = 1; at < n; at += step)
 		(void)lines_feed(&l, p + at, n - at < step ? n - at : step, on_line, &w);
