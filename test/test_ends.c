@@ -437,10 +437,6 @@ SCENES(our_own_job,
 		 MISSING "pods service:absent job +5 service:absent +1 service:absent +2 "
 			 "service:absent job:complete delete-job tell +0.1 job:absent pods",
 		 "which Service is there" },
-	       { "our own uid was refused early on: once more, now that it counts",
-		 "self:refused +1 self:refused list watch service job adopt metrics pods:p +5 "
-		 "job:complete service delete-job tell +0.1 job:absent pods delete-service",
-		 "our own uid, before anybody can have replaced us" },
        });
 
 SCENES(the_end,
