@@ -250,4 +250,17 @@ static inline void assert_tales(const struct tale *t, size_t n)
 	assert_true(hold);
 }
 
+/* Idle readings: one short of the trigger, and enough for it. */
+#define IDLE4 "metrics +10 metrics +10 metrics +10 metrics"
+#define IDLE5 IDLE4 " +10 metrics"
+
+/* A test of many tales. */
+#define TALES(name, ...)                                                                           \
+	static const struct tale name##_tales[] = __VA_ARGS__;                                     \
+	static void              name(void **state)                                                \
+	{                                                                                          \
+		(void)state;                                                                       \
+		assert_tales(name##_tales, ARRAY_SIZE(name##_tales));                              \
+	}
+
 #endif

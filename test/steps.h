@@ -168,4 +168,13 @@ static inline void assert_lives(const struct life *l, size_t n)
 	assert_true(hold);
 }
 
+/* A test of many scenes. */
+#define SCENES(name, ...)                                                                          \
+	static const struct scene name##_scenes[] = __VA_ARGS__;                                   \
+	static void               name(void **state)                                               \
+	{                                                                                          \
+		(void)state;                                                                       \
+		assert_scenes(name##_scenes, ARRAY_SIZE(name##_scenes));                           \
+	}
+
 #endif

@@ -31,21 +31,6 @@
 #define MISSING    "self list:empty watch job:absent +60 job:absent "
 #define GRACE      "cfg:completed-grace=100 " LIVE "+5 job:complete "
 
-#define SCENES(name, ...)                                                                          \
-	static const struct scene name##_scenes[] = __VA_ARGS__;                                   \
-	static void               name(void **state)                                               \
-	{                                                                                          \
-		(void)state;                                                                       \
-		assert_scenes(name##_scenes, ARRAY_SIZE(name##_scenes));                           \
-	}
-#define TALES(name, ...)                                                                           \
-	static const struct tale name##_tales[] = __VA_ARGS__;                                     \
-	static void              name(void **state)                                                \
-	{                                                                                          \
-		(void)state;                                                                       \
-		assert_tales(name##_tales, ARRAY_SIZE(name##_tales));                              \
-	}
-
 SCENES(a_grace,
        {
 	       { "it is kept",

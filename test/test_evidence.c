@@ -1,17 +1,6 @@
 /* What speaks against a Job that lives: readings, their count, its pods. Told as stage.h has it. */
 #include "facts.h"
 
-#define TALES(name, ...)                                                                           \
-	static const struct tale name##_tales[] = __VA_ARGS__;                                     \
-	static void              name(void **state)                                                \
-	{                                                                                          \
-		(void)state;                                                                       \
-		assert_tales(name##_tales, ARRAY_SIZE(name##_tales));                              \
-	}
-
-#define IDLE4 "metrics +10 metrics +10 metrics +10 metrics"
-#define IDLE5 IDLE4 " +10 metrics"
-
 TALES(the_count,
       {
 	      { "idle", "job metrics", "reading=idle count=1 cpu=1 idle=no" },

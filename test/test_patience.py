@@ -92,7 +92,9 @@ def test_a_teardowns_time_is_its_own(world):
     assert [r.status for r in world.requests(**DELETE_JOB)] == [503, 200]
 
 
-def test_so_is_that_of_one_that_was_busy_in_between(world):
+@pytest.mark.parametrize("end", [lambda kube: kube.set_cpu(JOB, "2m"),
+                                 lambda kube: kube.complete_job(JOB)], ids=["idle", "complete"])
+def test_so_is_that_of_a_job_that_was_busy_in_between(world, end):
     """As it was."""
     world.pair(cpu="2m")
     world.kube.fault(faults.unavailable(), **DELETE_JOB)
@@ -101,21 +103,7 @@ def test_so_is_that_of_one_that_was_busy_in_between(world):
     world.kube.set_cpu(JOB, "900m")
     cleaner.wait_log(msg="active")
     for_a(world, 2.5)
-    world.kube.set_cpu(JOB, "2m")
-    assert cleaner.wait() == 0
-    world.wait_gone()
-
-
-def test_so_is_that_of_a_job_that_ends(world):
-    """As it was."""
-    world.pair(cpu="2m")
-    world.kube.fault(faults.unavailable(), **DELETE_JOB)
-    cleaner = world.run(TEARDOWN_TIMEOUT_SECONDS=2)
-    world.kube.wait_request(**DELETE_JOB)
-    world.kube.set_cpu(JOB, "900m")
-    cleaner.wait_log(msg="active")
-    for_a(world, 2.5)
-    world.kube.complete_job(JOB)
+    end(world.kube)
     assert cleaner.wait() == 0
     world.wait_gone()
 

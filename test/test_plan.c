@@ -54,14 +54,6 @@
 #define MISSING    "self list:empty watch job:absent +60 job:absent "
 #define BROKER     "cfg:broker " NO_SERVICE
 
-#define SCENES(name, ...)                                                                          \
-	static const struct scene name##_scenes[] = __VA_ARGS__;                                   \
-	static void               name(void **state)                                               \
-	{                                                                                          \
-		(void)state;                                                                       \
-		assert_scenes(name##_scenes, ARRAY_SIZE(name##_scenes));                           \
-	}
-
 SCENES(the_start,
        {
 	       { "our own uid first", "", OWN_UID },
