@@ -39,85 +39,86 @@ static void take_all(struct asked *a, const struct row *row)
 	}
 }
 
+static const struct row pauses_rows[] = {
+	/* an answer that tells something: no pause */
+	{ .answers = "o", .pause_ms = -NOW },
+	{ .answers = "n", .pause_ms = -NOW },
+	{ .answers = "tttttto", .pause_ms = -NOW },
+	{ .answers = "rrrro", .pause_ms = -NOW },
+	/* exponential backoff and jitter, 0.5 s to 30 s */
+	{ .answers = "t", .pause_ms = 500 },
+	{ .answers = "t", .rnd = 500, .pause_ms = 1000 },
+	{ .answers = "t", .rnd = 501, .pause_ms = 500 },
+	{ .answers = "u", .pause_ms = 500 },
+	{ .answers = "c", .pause_ms = 500 },
+	{ .answers = "x", .pause_ms = 500 },
+	{ .answers = "1", .pause_ms = 500 },
+	{ .answers = "tt", .pause_ms = 1000 },
+	{ .answers = "ttt", .pause_ms = 2000 },
+	{ .answers = "tuc", .pause_ms = 2000 },
+	{ .answers = "tttttttttttt", .pause_ms = 15000 },
+	{ .answers = "tttttttttttt", .rnd = 15000, .pause_ms = 30000 },
+	{ .answers = "ttto"
+		     "t",
+	  .pause_ms = 500 },
+	{ .answers = "tttn"
+		     "t",
+	  .pause_ms = 500 },
+	{ .answers = "tttr"
+		     "t",
+	  .pause_ms = 500 },
+	/* never sooner than Retry-After, of which at most 60 s are believed */
+	{ .answers = "t", .retry_after_ms = 7000, .pause_ms = 7000 },
+	{ .answers = "t", .retry_after_ms = 100, .pause_ms = 500 },
+	{ .answers = "t", .retry_after_ms = 60000, .pause_ms = 60000 },
+	{ .answers = "t", .retry_after_ms = 3600000, .pause_ms = 60000 },
+	{ .answers = "r", .retry_after_ms = 30000, .pause_ms = 30000 },
+	{ .answers = "rr", .retry_after_ms = 30000, .pause_ms = 60000 },
+	{ .answers = "rr", .retry_after_ms = 3600000, .pause_ms = 60000 },
+	/* a refusal is believed for a minute, then asked again, the pause doubling to 5 */
+	{ .answers = "r", .pause_ms = 1000 },
+	{ .answers = "rr", .pause_ms = 60000 },
+	{ .answers = "rrr", .pause_ms = 120000 },
+	{ .answers = "rrrr", .pause_ms = 240000 },
+	{ .answers = "rrrrr", .pause_ms = 300000 },
+	{ .answers = "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr",
+	  .pause_ms = 300000 },
+	{ .answers = "rrtr", .pause_ms = 120000 }, /* trouble is no other answer */
+	{ .answers = "rror", .pause_ms = 1000 },
+	{ .answers = "rrnr", .pause_ms = 1000 },
+	/* ... with an eighth of jitter */
+	{ .answers = "r", .rnd = 125, .pause_ms = 1125 },
+	{ .answers = "r", .rnd = 126, .pause_ms = 1000 },
+	{ .answers = "rr", .rnd = 7500, .pause_ms = 67500 },
+	{ .answers = "rr", .rnd = 7501, .pause_ms = 60000 },
+	/* where more of them make one */
+	{ .answers = "rrrrr", .believed = 6, .pause_ms = 16000 },
+	{ .answers = "rrrrrr", .believed = 6, .pause_ms = 60000 },
+	{ .answers = "rrrrrrr", .believed = 6, .pause_ms = 120000 },
+	{ .answers = "rrrrrrrrr", .believed = 20, .pause_ms = 60000 },
+	{ .answers = "r", .believed = 1, .pause_ms = 60000 },
+	/* in a teardown: 1, 2, 4 ... s */
+	{ .answers = "r", .hurry = true, .pause_ms = 1000 },
+	{ .answers = "rr", .hurry = true, .pause_ms = 2000 },
+	{ .answers = "rrr", .hurry = true, .pause_ms = 4000 },
+	{ .answers = "rrrrrr", .hurry = true, .pause_ms = 32000 },
+	{ .answers = "rrrrrrr", .hurry = true, .pause_ms = 60000 },
+	{ .answers = "rrrrrrrrrrrrrrr", .hurry = true, .pause_ms = 60000 },
+};
+
 static void pauses(void **state)
 {
-	static const struct row rows[] = {
-		/* an answer that tells something: no pause */
-		{ .answers = "o", .pause_ms = -NOW },
-		{ .answers = "n", .pause_ms = -NOW },
-		{ .answers = "tttttto", .pause_ms = -NOW },
-		{ .answers = "rrrro", .pause_ms = -NOW },
-		/* exponential backoff and jitter, 0.5 s to 30 s */
-		{ .answers = "t", .pause_ms = 500 },
-		{ .answers = "t", .rnd = 500, .pause_ms = 1000 },
-		{ .answers = "t", .rnd = 501, .pause_ms = 500 },
-		{ .answers = "u", .pause_ms = 500 },
-		{ .answers = "c", .pause_ms = 500 },
-		{ .answers = "x", .pause_ms = 500 },
-		{ .answers = "1", .pause_ms = 500 },
-		{ .answers = "tt", .pause_ms = 1000 },
-		{ .answers = "ttt", .pause_ms = 2000 },
-		{ .answers = "tuc", .pause_ms = 2000 },
-		{ .answers = "tttttttttttt", .pause_ms = 15000 },
-		{ .answers = "tttttttttttt", .rnd = 15000, .pause_ms = 30000 },
-		{ .answers = "ttto"
-			     "t",
-		  .pause_ms = 500 },
-		{ .answers = "tttn"
-			     "t",
-		  .pause_ms = 500 },
-		{ .answers = "tttr"
-			     "t",
-		  .pause_ms = 500 },
-		/* never sooner than Retry-After, of which at most 60 s are believed */
-		{ .answers = "t", .retry_after_ms = 7000, .pause_ms = 7000 },
-		{ .answers = "t", .retry_after_ms = 100, .pause_ms = 500 },
-		{ .answers = "t", .retry_after_ms = 60000, .pause_ms = 60000 },
-		{ .answers = "t", .retry_after_ms = 3600000, .pause_ms = 60000 },
-		{ .answers = "r", .retry_after_ms = 30000, .pause_ms = 30000 },
-		{ .answers = "rr", .retry_after_ms = 30000, .pause_ms = 60000 },
-		{ .answers = "rr", .retry_after_ms = 3600000, .pause_ms = 60000 },
-		/* a refusal is believed for a minute, then asked again, the pause doubling to 5 */
-		{ .answers = "r", .pause_ms = 1000 },
-		{ .answers = "rr", .pause_ms = 60000 },
-		{ .answers = "rrr", .pause_ms = 120000 },
-		{ .answers = "rrrr", .pause_ms = 240000 },
-		{ .answers = "rrrrr", .pause_ms = 300000 },
-		{ .answers = "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr",
-		  .pause_ms = 300000 },
-		{ .answers = "rrtr", .pause_ms = 120000 }, /* trouble is no other answer */
-		{ .answers = "rror", .pause_ms = 1000 },
-		{ .answers = "rrnr", .pause_ms = 1000 },
-		/* ... with an eighth of jitter */
-		{ .answers = "r", .rnd = 125, .pause_ms = 1125 },
-		{ .answers = "r", .rnd = 126, .pause_ms = 1000 },
-		{ .answers = "rr", .rnd = 7500, .pause_ms = 67500 },
-		{ .answers = "rr", .rnd = 7501, .pause_ms = 60000 },
-		/* where more of them make one */
-		{ .answers = "rrrrr", .believed = 6, .pause_ms = 16000 },
-		{ .answers = "rrrrrr", .believed = 6, .pause_ms = 60000 },
-		{ .answers = "rrrrrrr", .believed = 6, .pause_ms = 120000 },
-		{ .answers = "rrrrrrrrr", .believed = 20, .pause_ms = 60000 },
-		{ .answers = "r", .believed = 1, .pause_ms = 60000 },
-		/* in a teardown: 1, 2, 4 ... s */
-		{ .answers = "r", .hurry = true, .pause_ms = 1000 },
-		{ .answers = "rr", .hurry = true, .pause_ms = 2000 },
-		{ .answers = "rrr", .hurry = true, .pause_ms = 4000 },
-		{ .answers = "rrrrrr", .hurry = true, .pause_ms = 32000 },
-		{ .answers = "rrrrrrr", .hurry = true, .pause_ms = 60000 },
-		{ .answers = "rrrrrrrrrrrrrrr", .hurry = true, .pause_ms = 60000 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(pauses_rows); i++) {
 		struct asked a = { 0 };
 
-		print_message("  '%s'\n", rows[i].answers);
-		take_all(&a, &rows[i]);
-		assert_int_equal(a.due_ms - NOW, rows[i].pause_ms);
-		assert_int_equal(
-			a.patience_ms,
-			rows[i].retry_after_ms ? NOW + min_ms(rows[i].retry_after_ms, 60000) : 0);
+		print_message("  '%s'\n", pauses_rows[i].answers);
+		take_all(&a, &pauses_rows[i]);
+		assert_int_equal(a.due_ms - NOW, pauses_rows[i].pause_ms);
+		assert_int_equal(a.patience_ms,
+				 pauses_rows[i].retry_after_ms
+					 ? NOW + min_ms(pauses_rows[i].retry_after_ms, 60000)
+					 : 0);
 	}
 }
 

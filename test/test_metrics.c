@@ -212,113 +212,104 @@ static void recorded_metrics(void **state)
 #define AT           "\"2026-11-24T00:00:10Z\""
 #define EARLIER      "\"2026-11-24T00:00:05Z\""
 
+static const struct {
+	const char *name, *body;
+	int         status;
+	int64_t     nanocores;
+} made_metrics_rows[] = {
+	{ "two pods",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"500u\"") "]") "," ITEM(
+		  "q", EARLIER, "[" C("a", "\"1n\"") "]")),
+	  0, 1500001 },
+	{ "no items", LIST(""), 0, 0 },
+	{ "items null", "{\"kind\":\"PodMetricsList\",\"items\":null}", 0, 0 },
+	{ "one bad quantity spoils the sum",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"1x\"") "]")), -EBADMSG, 0 },
+	{ "negative", LIST(ITEM("p", AT, "[" C("a", "\"-513m\"") "]")), -EBADMSG, 0 },
+	{ "overflow of one", LIST(ITEM("p", AT, "[" C("a", "\"1E\"") "]")), -EBADMSG, 0 },
+	{ "overflow of the sum", LIST(ITEM("p", AT, "[" C("a", "\"9G\"") "," C("b", "\"9G\"") "]")),
+	  -EBADMSG, 0 },
+	{ "cpu a number", LIST(ITEM("p", AT, "[" C("a", "1") "]")), -EBADMSG, 0 },
+	{ "cpu null", LIST(ITEM("p", AT, "[" C("a", "null") "]")), -EBADMSG, 0 },
+	{ "no usage", LIST(ITEM("p", AT, "[{\"name\":\"a\"}]")), -EBADMSG, 0 },
+	/* the pod's own total, and its sandbox: no containers */
+	{ "an entry without a name",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",{\"usage\":{\"cpu\":\"9m\"}}]")), 0, 1000000 },
+	{ "a name that is null",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",{\"name\":null,\"usage\":{\"cpu\":\"9m\"}}]")),
+	  0, 1000000 },
+	{ "an empty name", LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("", "\"9m\"") "]")), 0,
+	  1000000 },
+	{ "the sandbox", LIST(ITEM("p", AT, "[" C("POD", "\"9m\"") "," C("a", "\"1m\"") "]")), 0,
+	  1000000 },
+	{ "the sandbox without cpu",
+	  LIST(ITEM("p", AT, "[{\"name\":\"POD\"}," C("a", "\"1m\"") "]")), 0, 1000000 },
+	{ "only an entry without a name", LIST(ITEM("p", AT, "[{\"usage\":{\"cpu\":\"1m\"}}]")),
+	  -EBADMSG, 0 },
+	{ "only the sandbox", LIST(ITEM("p", AT, "[" C("POD", "\"1m\"") "]")), -EBADMSG, 0 },
+	{ "a name of another type", LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",{\"name\":1}]")),
+	  -EBADMSG, 0 },
+	{ "a container that is no object", LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",1]")),
+	  -EBADMSG, 0 },
+	/* what comes twice counts once, with the larger value */
+	{ "a container twice, the larger last",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("a", "\"3m\"") "]")), 0, 3000000 },
+	{ "a container twice, the larger first",
+	  LIST(ITEM("p", AT, "[" C("a", "\"3m\"") "," C("a", "\"1m\"") "]")), 0, 3000000 },
+	{ "a pod twice",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("p", EARLIER,
+								"[" C("a", "\"2m\"") "]")),
+	  0, 2000000 },
+	{ "another container of a pod that comes twice",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("p", EARLIER,
+								"[" C("b", "\"2m\"") "]")),
+	  0, 3000000 },
+	{ "one name in two pods",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT, "[" C("a", "\"2m\"") "]")),
+	  0, 3000000 },
+	/* the metrics of one pod, by its name */
+	{ "one pod",
+	  "{\"kind\":\"PodMetrics\",\"metadata\":{\"name\":\"p\"},\"timestamp\":" AT
+	  ",\"containers\":[" C("a", "\"1m\"") "]}",
+	  0, 1000000 },
+	{ "one pod without containers",
+	  "{\"kind\":\"PodMetrics\",\"metadata\":{\"name\":\"p\"},\"timestamp\":" AT "}", -EBADMSG,
+	  0 },
+	{ "item without a name",
+	  LIST("{\"timestamp\":" AT ",\"containers\":[" C("a", "\"1m\"") "]}"), -EBADMSG, 0 },
+	{ "item with an empty name", LIST(ITEM("", AT, "[" C("a", "\"1m\"") "]")), -EBADMSG, 0 },
+	{ "containers empty", LIST(ITEM("p", AT, "[]")), -EBADMSG, 0 },
+	{ "containers null", LIST(ITEM("p", AT, "null")), -EBADMSG, 0 },
+	{ "containers empty in the second pod",
+	  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT, "[]")), -EBADMSG, 0 },
+	{ "timestamp null", LIST(ITEM("p", "null", "[" C("a", "\"1m\"") "]")), -EBADMSG, 0 },
+	{ "timestamp no time", LIST(ITEM("p", "\"now\"", "[" C("a", "\"1m\"") "]")), -EBADMSG, 0 },
+	{ "item no object", LIST("1"), -EBADMSG, 0 },
+	{ "items an object", "{\"kind\":\"PodMetricsList\",\"items\":{}}", -EBADMSG, 0 },
+	{ "no items at all", "{\"kind\":\"PodMetricsList\"}", -EBADMSG, 0 },
+	{ "another kind", "{\"kind\":\"PodList\",\"items\":[]}", -EBADMSG, 0 },
+	{ "duplicate keys", "{\"kind\":\"PodMetricsList\",\"items\":[],\"items\":[]}", -EBADMSG,
+	  0 },
+	{ "cut off", "{\"kind\":\"PodMetricsList\",\"items\":[", -EBADMSG, 0 },
+	{ "text", "error trying to reach service", -EBADMSG, 0 },
+	{ "empty", "", -EBADMSG, 0 },
+	{ "null", "null", -EBADMSG, 0 },
+};
+
 static void made_metrics(void **state)
 {
-	static const struct {
-		const char *name, *body;
-		int         status;
-		int64_t     nanocores;
-	} rows[] = {
-		{ "two pods",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"500u\"") "]") "," ITEM(
-			  "q", EARLIER, "[" C("a", "\"1n\"") "]")),
-		  0, 1500001 },
-		{ "no items", LIST(""), 0, 0 },
-		{ "items null", "{\"kind\":\"PodMetricsList\",\"items\":null}", 0, 0 },
-		{ "one bad quantity spoils the sum",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("b", "\"1x\"") "]")), -EBADMSG, 0 },
-		{ "negative", LIST(ITEM("p", AT, "[" C("a", "\"-513m\"") "]")), -EBADMSG, 0 },
-		{ "overflow of one", LIST(ITEM("p", AT, "[" C("a", "\"1E\"") "]")), -EBADMSG, 0 },
-		{ "overflow of the sum",
-		  LIST(ITEM("p", AT, "[" C("a", "\"9G\"") "," C("b", "\"9G\"") "]")), -EBADMSG, 0 },
-		{ "cpu a number", LIST(ITEM("p", AT, "[" C("a", "1") "]")), -EBADMSG, 0 },
-		{ "cpu null", LIST(ITEM("p", AT, "[" C("a", "null") "]")), -EBADMSG, 0 },
-		{ "no usage", LIST(ITEM("p", AT, "[{\"name\":\"a\"}]")), -EBADMSG, 0 },
-		/* the pod's own total, and its sandbox: no containers */
-		{ "an entry without a name",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",{\"usage\":{\"cpu\":\"9m\"}}]")), 0,
-		  1000000 },
-		{ "a name that is null",
-		  LIST(ITEM("p", AT,
-			    "[" C("a", "\"1m\"") ",{\"name\":null,\"usage\":{\"cpu\":\"9m\"}}]")),
-		  0, 1000000 },
-		{ "an empty name",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("", "\"9m\"") "]")), 0, 1000000 },
-		{ "the sandbox",
-		  LIST(ITEM("p", AT, "[" C("POD", "\"9m\"") "," C("a", "\"1m\"") "]")), 0,
-		  1000000 },
-		{ "the sandbox without cpu",
-		  LIST(ITEM("p", AT, "[{\"name\":\"POD\"}," C("a", "\"1m\"") "]")), 0, 1000000 },
-		{ "only an entry without a name",
-		  LIST(ITEM("p", AT, "[{\"usage\":{\"cpu\":\"1m\"}}]")), -EBADMSG, 0 },
-		{ "only the sandbox", LIST(ITEM("p", AT, "[" C("POD", "\"1m\"") "]")), -EBADMSG,
-		  0 },
-		{ "a name of another type",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",{\"name\":1}]")), -EBADMSG, 0 },
-		{ "a container that is no object", LIST(ITEM("p", AT, "[" C("a", "\"1m\"") ",1]")),
-		  -EBADMSG, 0 },
-		/* what comes twice counts once, with the larger value */
-		{ "a container twice, the larger last",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "," C("a", "\"3m\"") "]")), 0, 3000000 },
-		{ "a container twice, the larger first",
-		  LIST(ITEM("p", AT, "[" C("a", "\"3m\"") "," C("a", "\"1m\"") "]")), 0, 3000000 },
-		{ "a pod twice",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("p", EARLIER,
-									"[" C("a", "\"2m\"") "]")),
-		  0, 2000000 },
-		{ "another container of a pod that comes twice",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("p", EARLIER,
-									"[" C("b", "\"2m\"") "]")),
-		  0, 3000000 },
-		{ "one name in two pods",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT,
-									"[" C("a", "\"2m\"") "]")),
-		  0, 3000000 },
-		/* the metrics of one pod, by its name */
-		{ "one pod",
-		  "{\"kind\":\"PodMetrics\",\"metadata\":{\"name\":\"p\"},\"timestamp\":" AT
-		  ",\"containers\":[" C("a", "\"1m\"") "]}",
-		  0, 1000000 },
-		{ "one pod without containers",
-		  "{\"kind\":\"PodMetrics\",\"metadata\":{\"name\":\"p\"},\"timestamp\":" AT "}",
-		  -EBADMSG, 0 },
-		{ "item without a name",
-		  LIST("{\"timestamp\":" AT ",\"containers\":[" C("a", "\"1m\"") "]}"), -EBADMSG,
-		  0 },
-		{ "item with an empty name", LIST(ITEM("", AT, "[" C("a", "\"1m\"") "]")), -EBADMSG,
-		  0 },
-		{ "containers empty", LIST(ITEM("p", AT, "[]")), -EBADMSG, 0 },
-		{ "containers null", LIST(ITEM("p", AT, "null")), -EBADMSG, 0 },
-		{ "containers empty in the second pod",
-		  LIST(ITEM("p", AT, "[" C("a", "\"1m\"") "]") "," ITEM("q", AT, "[]")), -EBADMSG,
-		  0 },
-		{ "timestamp null", LIST(ITEM("p", "null", "[" C("a", "\"1m\"") "]")), -EBADMSG,
-		  0 },
-		{ "timestamp no time", LIST(ITEM("p", "\"now\"", "[" C("a", "\"1m\"") "]")),
-		  -EBADMSG, 0 },
-		{ "item no object", LIST("1"), -EBADMSG, 0 },
-		{ "items an object", "{\"kind\":\"PodMetricsList\",\"items\":{}}", -EBADMSG, 0 },
-		{ "no items at all", "{\"kind\":\"PodMetricsList\"}", -EBADMSG, 0 },
-		{ "another kind", "{\"kind\":\"PodList\",\"items\":[]}", -EBADMSG, 0 },
-		{ "duplicate keys", "{\"kind\":\"PodMetricsList\",\"items\":[],\"items\":[]}",
-		  -EBADMSG, 0 },
-		{ "cut off", "{\"kind\":\"PodMetricsList\",\"items\":[", -EBADMSG, 0 },
-		{ "text", "error trying to reach service", -EBADMSG, 0 },
-		{ "empty", "", -EBADMSG, 0 },
-		{ "null", "null", -EBADMSG, 0 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(made_metrics_rows); i++) {
 		struct pod_metrics m = { 0 };
 		struct err         err = { 0 };
 
-		print_message("  %s\n", rows[i].name);
-		assert_int_equal(pod_metrics_decode(rows[i].body, strlen(rows[i].body), &m, &err),
-				 rows[i].status);
-		assert_true(m.nanocores == rows[i].nanocores);
-		assert_int_equal(err.msg[0] != '\0', rows[i].status < 0);
-		if (strcmp(rows[i].name, "cut off") == 0)
+		print_message("  %s\n", made_metrics_rows[i].name);
+		assert_int_equal(pod_metrics_decode(made_metrics_rows[i].body,
+						    strlen(made_metrics_rows[i].body), &m, &err),
+				 made_metrics_rows[i].status);
+		assert_true(m.nanocores == made_metrics_rows[i].nanocores);
+		assert_int_equal(err.msg[0] != '\0', made_metrics_rows[i].status < 0);
+		if (strcmp(made_metrics_rows[i].name, "cut off") == 0)
 			assert_string_not_equal(err.msg, "not a PodMetricsList");
 		pod_metrics_fini(&m);
 	}
