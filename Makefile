@@ -24,10 +24,11 @@ UNITS   := $(filter-out $(B)/cleanup.o,$(OBJS))
 TESTS   := $(patsubst test/%.c,$(B)/test/%,$(wildcard test/test_*.c))
 
 CFLAGS  ?= -O2 -g
+# Where CI is set, a warning is an error, whatever is built.
 BASE    := -std=gnu17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
 WARN    := -Wall -Wextra -Wformat=2 -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
            -Wold-style-definition -Wwrite-strings -Wcast-qual -Wpointer-arith -Wredundant-decls \
-           -Wundef -Wvla -Wimplicit-fallthrough -Wswitch-enum
+           -Wundef -Wvla -Wimplicit-fallthrough -Wswitch-enum $(if $(CI),-Werror)
 FORTIFY  = $(shell [ "$$($(CC) -dumpversion | cut -d. -f1)" -ge 12 ] 2>/dev/null && echo 3 || echo 2)
 HARDEN  ?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) -fstack-protector-strong \
            -fstack-clash-protection

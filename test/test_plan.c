@@ -43,8 +43,8 @@
 /* A job that lives, and all that is asked once: then it is watched. */
 #define UNMEASURED "self list watch service job adopt "
 #define LIVE       UNMEASURED "metrics pods:p "
-#define IDLE4      LIVE "+10 metrics +10 metrics +10 metrics "
-#define IDLE       IDLE4 "+10 metrics " /* at 40 s */
+#define NEARLY     LIVE "+10 metrics +10 metrics +10 metrics "
+#define IDLE       NEARLY "+10 metrics " /* at 40 s */
 #define LOOKED     IDLE "service pods:p job "
 #define DELETED    LOOKED "delete-job tell +0.1 job:absent "
 #define ENDED      LIVE "+5 job:complete service delete-job tell "
@@ -196,7 +196,7 @@ SCENES(the_service,
 
 SCENES(the_last_look,
        {
-	       { "four of five", IDLE4, "wait 40" },
+	       { "four of five", NEARLY, "wait 40" },
 	       { "five: the Service", IDLE, LOOK_SERVICE },
 	       { "... one try", IDLE "service:trouble", LOOK_PODS },
 	       { "the pods", IDLE "service", LOOK_PODS },
