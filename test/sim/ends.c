@@ -160,7 +160,7 @@ static const char *left_queue(void)
 			continue;
 		if (q->by_dying_pod && (q->declared_ms > late_ms || seen.blind))
 			window("DYING_PODS");
-		else if (settings.teardown_ms < SEC(120))
+		else if (settings.teardown_ms < SEC(120) && !evidence.cleaner_deleted)
 			window("SHORT_TEARDOWN");
 		else
 			return "left-queue";

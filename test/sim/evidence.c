@@ -206,6 +206,7 @@ static void take_job(const struct tale *t)
 	if (t->told != TOLD_JOB)
 		return;
 	evidence_on_told_job(&t->job);
+	e.saw_newcomer |= e.read_taken && e.knows_ours;
 	if (t->job.whose == OURS) /* reads alone tell whose it is */
 		e.knows_ours = true;
 	else if (!e.knows_ours)

@@ -25,6 +25,7 @@ struct evidence {
 	uint64_t read_rv;
 	bool     read_taken, read_absent; /* that one: by a newcomer; nobody has the name */
 	bool     knows_ours;
+	bool     saw_newcomer;    /* a read showed one beside ours, at some time */
 	bool     serves_newcomer; /* ours was gone when it started: the other one is its Job */
 	int      told_active;     /* status.active, as last told */
 	bool     told_foreground; /* the last thing that it was told of our Job */

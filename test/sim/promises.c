@@ -233,7 +233,8 @@ void promise_on_queue_delete(const struct queue *q)
 	if (q->whose != OURS) {
 		if (evidence_queue_window(q))
 			window("STRICT_QUEUES");
-		else if (q->whose == NEWCOMERS && !job_of(cluster.job_name))
+		else if (q->whose == NEWCOMERS && !job_of(cluster.job_name) &&
+			 !evidence.saw_newcomer)
 			window("NEWCOMER_GONE"); /* what it left has the names of ours */
 		else
 			others("queue", q->whose, q->name);
