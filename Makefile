@@ -1,6 +1,6 @@
 # make           build/cleanup-grpc                  make check       unit tests
 # make demo      the program against a fake API      make test        all tests (PYTEST_ARGS=...)
-# make asan      all tests with ASan and UBSan       make lint        ban list, analysers, format
+# make asan      with ASan and UBSan                 make lint        ban list, analysers, format
 # make static    static-PIE for the image            make image       image (docker or buildah)
 # make image-test build the image and try it out     make fmt         reformat (fmt-check: compare)
 # make fuzz      libFuzzer on the parsers            make timeline    draw the README's picture
@@ -142,7 +142,7 @@ deps-image:
 
 # ---- Tests: the scenarios wait more than they work, so several run at a time ----
 
-PYTEST_ARGS ?= -q -n 4 --dist loadgroup
+PYTEST_ARGS ?= -q -n 6 --dist loadgroup
 
 check: $(TESTS)
 	@bad=0; for t in $^; do echo "== $$t"; $$t || bad=1; done; exit $$bad
@@ -156,14 +156,18 @@ demo: deps-demo
 	@$(MAKE) -s all
 	$(PY) test/demo.py $(B)/$(PROG)
 
-# A status of its own (99), so that no scenario takes a finding for one of the program's.
+# Under the sanitizers: the unit tests; whole lives, which try what is decided; and the scenarios of
+# bytes, sockets, signals and memory. A status of its own (99): no scenario takes a finding for one
+# of the program's.
+ASAN_TESTS := check fields invocation kill memory process rabbitmq readings secrets settings signals \
+	teardown timeline torture transport watching whose_job
 asan: export ASAN_OPTIONS  := detect_leaks=1:exitcode=99
 asan: export LSAN_OPTIONS  := exitcode=99
 asan: export UBSAN_OPTIONS := print_stacktrace=1:exitcode=99
 asan: deps
 	$(MAKE) all check B=build/asan HARDEN= CFLAGS='-O1 -g -Werror $(SAN)'
-	$(MAKE) sim-build
-	CLEANUP_BIN="$$PWD/build/asan/$(PROG)" $(PY) -m pytest $(PYTEST_ARGS) test
+	$(MAKE) sim-asan LIVES=$(or $(LIVES),10000)
+	CLEANUP_BIN="$$PWD/build/asan/$(PROG)" $(PY) -m pytest $(PYTEST_ARGS) $(ASAN_TESTS:%=test/test_%.py)
 
 # The scenarios that do not depend on how fast the program is: valgrind is 20 times slower.
 VALGRIND_TESTS := watching readings teardown check process

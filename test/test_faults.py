@@ -357,7 +357,7 @@ def verdict(cell, directory):
 # ---- The matrix ----
 
 ALL = os.environ.get("FAULTS") == "all"
-MODES = table.MODES if ALL else table.MODES[:1]
+MODES = (os.environ.get("MODES", "").split() or table.MODES) if ALL else table.MODES[:1]
 ITEMS = [(row, family) for row in table.ROWS for family in (table.FAMILIES if ALL else
                                                             table.TRANSPORT)
          if table.cells([row], [family])]

@@ -533,7 +533,7 @@ def test_a_broker_that_stays_away_is_tried_until_the_timeout_and_holds_no_slot(r
     assert rabbit.world.summary()["seconds"] >= BROKER_SECONDS
     lines = cleaner.log(msg="broker trouble")
     assert len(lines) in (1, 2) and {line["level"] for line in lines} == {"warn"}
-    assert not cleaner.log(msg="recovered")
+    assert not cleaner.log(msg="recovered", **{"from": "broker trouble"})
     assert rabbit.queues() == set(names)
     if fault is DOWN["silent"]:
         assert_waited_for_10_s_at_a_time(rabbit.proxy.requests, FAST)
