@@ -315,3 +315,4 @@ def test_a_prefix_that_is_not_utf_8_costs_itself_and_not_the_summary(world):
     cleaner.wait()
     assert world.summary()["trigger"] == "completed"
     assert SERVICE not in world.left()
+    assert "CleanupIncomplete" in {event["reason"] for event in world.kube.events()}
