@@ -358,15 +358,16 @@ static void fold_delete_job(struct world *w, const struct answer *r, bool open, 
 
 static void fold_delete_pod(struct world *w, const struct answer *r, int64_t now)
 {
-	struct k8s_pods *list = &w->pods.list;
+	struct k8s_pods      *list = &w->pods.list;
+	const struct k8s_pod *pod = staying_pod(w);
 
-	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT)
-		return; /* a conflict, too: the list tells if it is another's by now */
+	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT) {
+		if (pod) /* a conflict, too: the list tells if it is another's by now */
+			set_uid(w->pods.kept, pod->uid);
+		return;
+	}
 	for (size_t i = 0; i < list->count; i++)
-		if (&list->items[i] == staying_pod(w)) {
-			list->items[i].deleting = true;
-			break;
-		}
+		list->items[i].deleting |= &list->items[i] == pod;
 	if (!staying_pod(w)) /* those that stay nevertheless: once more, then */
 		w->pods.act_ms = now + 20000;
 }
