@@ -76,7 +76,10 @@ static void take_job(struct world *w, const struct k8s_job *job, uint64_t sent, 
 		w->deleting_ms = 0;
 	else if (!w->deleting_ms)
 		w->deleting_ms = now;
-	w->accepted &= job->deleting; /* accepted, and yet it did not happen */
+	if (w->accepted && !job->deleting) { /* and yet it did not happen: a refusal of some kind */
+		w->accepted = false;
+		w->asked[ASK_DELETE_JOB].due_ms = now + REFUSED_MIN_MS;
+	}
 	claim_service(w, sent);
 }
 
@@ -419,7 +422,7 @@ static void fold_adopt(struct world *w, const struct answer *r, int64_t now)
 		return;
 	}
 	w->service.known = UNKNOWN; /* it may have been created anew: 422 */
-	if (r->is.what == K8S_OK)   /* accepted, and not done: a refusal of some kind */
+	if (r->is.what == K8S_OK || r->is.what == K8S_ABSENT) /* not done: a refusal of some kind */
 		w->asked[ASK_ADOPT].due_ms = now + REFUSED_MIN_MS;
 }
 
