@@ -3,6 +3,7 @@
 #define SIGNAL_MS     INT64_C(22500) /* a signal leaves 25 s to a teardown; 2 to tell what is left */
 #define SIGNAL_TWO_MS INT64_C(500)   /* ... and a second one 1 s */
 #define SELF_TRIES    3
+#define WHOSE_TRIES   3 /* a pause that the server asked for is no answer to them all */
 
 /* ---- Deadlines ---- */
 
@@ -90,6 +91,18 @@ int64_t queues_patience_ms(const struct world *w)
 				: NEVER;
 }
 
+int64_t whose_patience_ms(const struct world *w)
+{
+	const struct queues *q = &w->queues;
+	const struct asked  *read = &w->asked[ASK_JOB];
+	bool                 at_hand = q->step == QUEUES_NEIGHBOUR || q->step == QUEUES_DELETE;
+	bool no = is_refused(w, ASK_JOB) || (read->status >= 500 && read->failed >= WHOSE_TRIES);
+
+	return at_hand && no && read->told < q->page_at && job_has_ended(w)
+		       ? w->asked[ASK_QUEUES].told_ms + QUEUES_PATIENCE_MS
+		       : NEVER;
+}
+
 enum fate queues_fate(const struct world *w, const struct config *cfg, int64_t now)
 {
 	const struct queues *q = &w->queues;
@@ -101,7 +114,7 @@ enum fate queues_fate(const struct world *w, const struct config *cfg, int64_t n
 	if (q->final)
 		return FATE_FORBIDDEN;
 	if (q->step != QUEUES_WALKED)
-		return FATE_NONE;
+		return now >= whose_patience_ms(w) ? FATE_LEFT : FATE_NONE;
 	bool enough = q->answered && now >= queues_patience_ms(w) && q->walks >= QUEUES_WALKS;
 	if (q->refused.count)
 		return q->hopeless || enough ? FATE_LEFT : FATE_NONE;

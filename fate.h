@@ -55,6 +55,9 @@ enum fate self_fate(const struct world *w, const struct config *cfg);
 /* Until when a queue that the broker does not delete is tried. */
 int64_t queues_patience_ms(const struct world *w);
 
+/* Whose they are by now is asked so long of an API server that answers, but not to that. */
+int64_t whose_patience_ms(const struct world *w);
+
 /* Until when there is time for a teardown; NEVER: there is none. */
 int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg);
 

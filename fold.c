@@ -76,7 +76,10 @@ static void take_job(struct world *w, const struct k8s_job *job, uint64_t sent, 
 		w->deleting_ms = 0;
 	else if (!w->deleting_ms)
 		w->deleting_ms = now;
-	w->accepted &= job->deleting; /* accepted, and yet it did not happen */
+	if (w->accepted && !job->deleting) { /* and yet it did not happen: a refusal of some kind */
+		w->accepted = false;
+		w->asked[ASK_DELETE_JOB].due_ms = now + REFUSED_MIN_MS;
+	}
 	claim_service(w, sent);
 }
 
@@ -358,15 +361,16 @@ static void fold_delete_job(struct world *w, const struct answer *r, bool open, 
 
 static void fold_delete_pod(struct world *w, const struct answer *r, int64_t now)
 {
-	struct k8s_pods *list = &w->pods.list;
+	struct k8s_pods      *list = &w->pods.list;
+	const struct k8s_pod *pod = staying_pod(w);
 
-	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT)
-		return; /* a conflict, too: the list tells if it is another's by now */
+	if (r->is.what != K8S_OK && r->is.what != K8S_ABSENT) {
+		if (pod) /* a conflict, too: the list tells if it is another's by now */
+			set_uid(w->pods.kept, pod->uid);
+		return;
+	}
 	for (size_t i = 0; i < list->count; i++)
-		if (&list->items[i] == staying_pod(w)) {
-			list->items[i].deleting = true;
-			break;
-		}
+		list->items[i].deleting |= &list->items[i] == pod;
 	if (!staying_pod(w)) /* those that stay nevertheless: once more, then */
 		w->pods.act_ms = now + 20000;
 }
@@ -413,12 +417,13 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 
 static void fold_adopt(struct world *w, const struct answer *r, int64_t now)
 {
-	if (r->is.what == K8S_OK && r->service.owned) {
+	if (r->is.what == K8S_OK && r->service.owned &&
+	    is_same(r->service.uid, w->service.uid)) {
 		set_uid(w->service.adopted, r->service.uid);
 		return;
 	}
 	w->service.known = UNKNOWN; /* it may have been created anew: 422 */
-	if (r->is.what == K8S_OK)   /* accepted, and not done: a refusal of some kind */
+	if (r->is.what == K8S_OK || r->is.what == K8S_ABSENT) /* not done: a refusal of some kind */
 		w->asked[ASK_ADOPT].due_ms = now + REFUSED_MIN_MS;
 }
 

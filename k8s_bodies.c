@@ -37,8 +37,10 @@ char *k8s_owner_patch_new(const char *service_uid, const char *job_name, const c
 char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, const char *reason,
 		    const char *message, bool warning, int64_t cause, int64_t unix_ms)
 {
-	char at[RFC3339_SIZE], name[K8S_NAME_SIZE];
+	char at[RFC3339_SIZE], name[K8S_NAME_SIZE], words[1024]; /* as many as an Event takes */
 
+	(void)snprintf(words, sizeof(words), "%s", message);
+	utf8_clean(words); /* a proxy's page, a server's words that were cut, a setting */
 	rfc3339_format(at, unix_ms, false);
 	(void)snprintf(name, sizeof(name), "%.63s.%.8s.%s.%llx", job_name,
 		       job_uid[0] ? job_uid : "0", reason, (unsigned long long)cause);
@@ -50,7 +52,7 @@ char *k8s_event_new(const char *ns, const char *job_name, const char *job_uid, c
 		"apiVersion", "v1", "kind", "Event", "metadata", "name", name, "namespace", ns,
 		"involvedObject", "apiVersion", "batch/v1", "kind", "Job", "name", job_name,
 		"namespace", ns, "uid", job_uid[0] ? job_uid : NULL, "reason", reason, "message",
-		message, "type", warning ? "Warning" : "Normal", "source", "component",
+		words, "type", warning ? "Warning" : "Normal", "source", "component",
 		"cleanup-grpc", "firstTimestamp", at, "lastTimestamp", at, "count", 1));
 }
 

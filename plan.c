@@ -564,6 +564,7 @@ static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t 
 		wake = later(wake, hold, now);
 	if (w->over.trigger && w->queues.refused.count)
 		wake = later(wake, queues_patience_ms(w), now);
+	wake = later(wake, whose_patience_ms(w), now);
 	return later(wake, pending_due_ms(w, cfg), now);
 }
 

@@ -347,6 +347,16 @@ static void tell_broker(struct report *r, const struct world *w, const struct co
 		tell_failure(r, w, x, verb, "queues", words, now);
 }
 
+/* Where a request is for one of many things, its success says nothing of the one that fails. */
+static bool is_recovery(const struct world *w, enum ask a)
+{
+	if (a == ASK_DELETE_QUEUE || a == ASK_NEIGHBOUR)
+		return !w->queues.refused.count;
+	if (a == ASK_POD_METRICS)
+		return !w->idle.gathering;
+	return a != ASK_DELETE_POD || !staying_pod(w);
+}
+
 void report_answer(struct report *r, const struct world *w, const struct config *cfg,
 		   const struct answer *x, const struct k8s_request *q, bool by_role,
 		   const char *words, int64_t now)
@@ -354,7 +364,8 @@ void report_answer(struct report *r, const struct world *w, const struct config 
 	switch (x->is.what) {
 	case K8S_OK:
 	case K8S_ABSENT:
-		tell_recovery(r, x, q, now);
+		if (is_recovery(w, x->ask))
+			tell_recovery(r, x, q, now);
 		if (x->ask == ASK_QUEUES && x->is.what == K8S_ABSENT && w->queues.final)
 			tell_broker(r, w, cfg, x, words, now);
 		break;

@@ -315,6 +315,32 @@ bool is_rfc1123_name(const char *s, size_t max)
 	return true;
 }
 
+size_t utf8_len(const unsigned char *s)
+{
+	size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+
+	if (s[0] >= 0xf5)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0)))
+		return 0; /* overlong, surrogates */
+	if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)))
+		return 0;
+	return n;
+}
+
+void utf8_clean(char *s)
+{
+	for (size_t n; *s; s += n) {
+		n = (unsigned char)*s < 0x80 ? 1 : utf8_len((const unsigned char *)s);
+		if (!n)
+			*s = '?';
+		n += !n;
+	}
+}
+
 int copy_str(char *dst, size_t size, const char *s)
 {
 	size_t n = strlen(s);

@@ -126,6 +126,12 @@ bool is_rfc1123_name(const char *s, size_t max);
 /* Copies @s whole. Returns 0, or -ENAMETOOLONG and leaves @dst alone: names are never cut. */
 int copy_str(char *dst, size_t size, const char *s);
 
+/* Length of the well-formed UTF-8 sequence of more than a byte at @s (2..4), or 0. */
+size_t utf8_len(const unsigned char *s);
+
+/* A '?' for each byte that is no UTF-8: JSON takes no other text. */
+void utf8_clean(char *s);
+
 /* Takes bytes of @set off the end of @s; returns how many are left. */
 size_t trim_end(char *s, const char *set);
 

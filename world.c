@@ -143,8 +143,14 @@ const struct k8s_pod *pod_to_gather(const struct world *w)
 
 const struct k8s_pod *staying_pod(const struct world *w)
 {
-	for (size_t i = 0; i < w->pods.list.count; i++) {
-		const struct k8s_pod *p = &w->pods.list.items[i];
+	const struct k8s_pods *list = &w->pods.list;
+	size_t                 first = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (is_same(list->items[i].uid, w->pods.kept))
+			first = i + 1;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct k8s_pod *p = &list->items[(first + i) % list->count];
 		if (!p->deleting && (!p->finished || w->gone_ms || !job_seen(w)))
 			return p;
 	}

@@ -97,6 +97,7 @@ struct pods {
 	struct k8s_pods list;   /* as listed last; owned */
 	uint64_t        empty;  /* seq: when a list behind the Job's end showed that none is left */
 	int64_t         act_ms; /* those that stay are not deleted once more before this */
+	char            kept[K8S_UID_SIZE]; /* whose DELETE failed last: those behind it are next */
 };
 
 /* Since when and why our Job is over: what starts the teardown. */

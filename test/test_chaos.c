@@ -7,7 +7,8 @@
 
 #define LIVES 10000
 #define STEPS 150
-#define MANY  40 /* requests at one time */
+#define MANY  40  /* requests at one time */
+#define HOT   150 /* ... in a minute */
 
 static uint32_t chance, life;
 
@@ -72,16 +73,19 @@ static const char *const others[ASKS][5] = {
 	[ASK_QUEUES] = { "", "names=a+b", "names=7-a", "names=a,more", "more" },
 };
 
-static void answer(enum ask a, char *word, size_t size)
+static const char *draw_mods(enum ask a)
 {
-	const char *mods = others[a][draw(5)];
+	bool one = a != ASK_LIST && a != ASK_METRICS && a != ASK_PODS && a != ASK_EVENT;
 
-	if (a == ASK_JOB || a == ASK_LIST)
-		mods = jobs[draw(ARRAY_SIZE(jobs))];
+	if (draw(4) == 0) /* the last two are of one object, or of the watch */
+		return failures[draw(ARRAY_SIZE(failures) - (one ? 0 : 2))];
 	if (a == ASK_LIST && draw(4) == 0)
-		mods = "empty";
-	if (draw(4) == 0)
-		mods = failures[draw(ARRAY_SIZE(failures))];
+		return "empty";
+	return a == ASK_JOB || a == ASK_LIST ? jobs[draw(ARRAY_SIZE(jobs))] : others[a][draw(5)];
+}
+
+static void answer(enum ask a, const char *mods, char *word, size_t size)
+{
 	(void)snprintf(word, size, "%s:%s%srnd=%u", ask_words[a], mods ? mods : "",
 		       mods && mods[0] ? "," : "", draw(100000));
 }
@@ -145,7 +149,7 @@ static void one_life(uint32_t seed)
 		if (p.kind == STEP_ASK) {
 			if (!is_allowed(&s, &p))
 				fail_msg("life %u: not allowed: %s", seed, p.rule);
-			answer(p.ask, word, sizeof(word));
+			answer(p.ask, draw_mods(p.ask), word, sizeof(word));
 			if (getenv("LIFE"))
 				print_message("%9.3f %s (%s)\n", (double)(s.now - START) / 1000,
 					      word, p.rule);
@@ -178,10 +182,60 @@ static void lives_by_chance(void **state)
 			one_life(life);
 }
 
+/* Answers that never change, and do not agree: a Job that a DELETE is accepted of lives on ... */
+static void stubborn_life(uint32_t seed)
+{
+	static struct stage s;
+	const char         *mods[ASKS];
+	char                word[256];
+	unsigned            asked = 0;
+	int64_t             minute = START;
+
+	chance = seed * 2654435761u;
+	stage_open(&s, "");
+	(void)snprintf(word, sizeof(word), "cfg:%s", settings[draw(13)]);
+	stage_word(&s, word);
+	for (enum ask a = 0; a < ASKS; a++)
+		mods[a] = draw(4) || a == ASK_QUEUES ? NULL : draw_mods(a);
+	if (draw(4) == 0) /* pages without end have their own (test_queues) */
+		mods[ASK_QUEUES] = draw(2) ? "names=a+b" : failures[draw(ARRAY_SIZE(failures))];
+	for (struct step p = step_at(&s, s.now); p.kind != STEP_END && s.now < START + 120000;
+	     p = step_at(&s, s.now)) {
+		if (s.now >= minute + 60000) {
+			minute = s.now;
+			asked = 0;
+		}
+		if (p.kind == STEP_WAIT) {
+			s.now = p.until_ms;
+			continue;
+		}
+		answer(p.ask, mods[p.ask], word, sizeof(word));
+		if (getenv("LIFE"))
+			print_message("%9.3f %s (%s)\n", (double)(s.now - START) / 1000, word,
+				      p.rule);
+		stage_word(&s, word);
+		if (++asked > HOT + 4 * 60000 / s.cfg.interval_ms)
+			fail_msg("life %u: %u requests in a minute, the last for %s", seed, asked,
+				 p.rule);
+	}
+	stage_close(&s);
+}
+
+static void stubborn_lives(void **state)
+{
+	const char *only = getenv("LIFE");
+
+	(void)state;
+	for (life = 1; life <= LIVES; life++)
+		if (!only || strtoul(only, NULL, 10) == life)
+			stubborn_life(life);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lives_by_chance),
+		cmocka_unit_test(stubborn_lives),
 	};
 
 	return cmocka_run_group_tests_name("chaos", tests, NULL, NULL);

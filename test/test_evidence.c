@@ -209,6 +209,13 @@ TALES(the_pods,
 		"job job:absent pods:p delete-pod:conflict pods", "staying=-" },
 	      { "refused", "job job:absent pods:p delete-pod:refused", "staying=p" },
 	      { "no answer", "job job:absent pods:p delete-pod:trouble", "staying=p" },
+	      { "one that stays holds up none behind it",
+		"job job:absent pods:p,q,r delete-pod:refused", "staying=q" },
+	      { "... however often they are listed",
+		"job job:absent pods:p,q,r delete-pod:refused pods:p,q,r delete-pod pods:p,r",
+		"staying=r" },
+	      { "... and is tried again behind the last of them",
+		"job job:absent pods:p,q delete-pod:trouble delete-pod", "staying=p" },
 	      { "the last one has gone", "job job:absent pods", "last-pod=gone" },
 	      { "... not while one terminates", "job job:absent pods:p/deleting", "last-pod=-" },
 	      { "... nor while the Job is there", "job pods", "last-pod=-" },
@@ -216,6 +223,36 @@ TALES(the_pods,
 		"last-pod=-" },
 	      { "... and there is one after all", "job job:absent pods pods:p", "last-pod=-" },
 	      { "of a Job that never was", "+60 job:absent pods", "last-pod=gone" },
+      });
+
+/* A Job that is gone, with all but its queues. */
+#define OVER "cfg:broker self list watch service job job:absent pods delete-service "
+
+TALES(whose_queues,
+      {
+	      { "nobody can tell whose they are",
+		OVER "queues:names=a +1 job:refused +1 job:refused +57.9", "queues-fate=none" },
+	      { "... for a minute", OVER "queues:names=a +1 job:refused +1 job:refused +58.1",
+		"queues-fate=left self-next=yes" },
+	      { "... in whatever words",
+		OVER "queues:names=7-a +1 job:trouble job:trouble job:trouble +59.1",
+		"queues-fate=left self-next=yes" },
+	      { "... not by one answer", OVER "queues:names=a job:refused +60",
+		"queues-fate=none" },
+	      { "... nor by two", OVER "queues:names=a job:trouble job:trouble,retry=60 +60",
+		"queues-fate=none" },
+	      { "... nor where nobody was asked",
+		OVER "job:refused job:refused queues:names=a job:absent +61", "queues-fate=none" },
+	      { "... and then it is told after all",
+		OVER "queues:names=a +1 job:refused +1 job:refused +58.1 job:absent",
+		"queues-fate=none" },
+	      { "... without a word: that is an outage",
+		OVER "queues:names=a +1 job:unreachable job:unreachable job:unreachable +59.1",
+		"queues-fate=none" },
+	      { "... of one that is kept",
+		"cfg:broker,completed-grace=1000 self list watch service job "
+		"job:complete service delete-service queues:names=a job:refused job:refused +61",
+		"queues-fate=none" },
       });
 
 /* At most six answers, half a minute, make "forbidden" of a 403: an API server's first second. */
@@ -298,6 +335,7 @@ int main(void)
 		cmocka_unit_test(pod_by_pod),
 		cmocka_unit_test(pending),
 		cmocka_unit_test(the_pods),
+		cmocka_unit_test(whose_queues),
 		cmocka_unit_test(pods_that_may_not_be_listed),
 		cmocka_unit_test(pods_that_contradict),
 		cmocka_unit_test(the_last_look),

@@ -31,6 +31,9 @@ LIVES(watching,
 		"self list watch service job adopt service metrics pods +10 metrics +10 "
 		"metrics +10 metrics +10 metrics +10 metrics +10 job adopt service "
 		"metrics +10 metrics" },
+	      { "a Service that only the PATCH does not find: neither", "",
+		"adopt:absent metrics:cpu=9 pods:p", 15,
+		"self list watch service job adopt service metrics pods +10 metrics" },
 	      { "a Service that never comes", "", "service:absent metrics:cpu=9 pods:p", 65,
 		"self list watch service metrics pods +0.5 service +1 service +2 service "
 		"+4 service +2.5 metrics +5.5 service +4.5 metrics +10 metrics +0.5 "

@@ -447,6 +447,10 @@ static void bodies(void **state)
 	assert_non_null(strstr(event, "\"firstTimestamp\":\"1970-01-01T00:00:00Z\""));
 	assert_non_null(strstr(event, "\"name\":\"j.u.cleanupidle.a\""));
 	free(event);
+	event = k8s_event_new("ns", "j", "u", "CleanupRefused", "f\xfcr \xc3\xb6, cut: \xc3", true,
+			      0, 0);
+	assert_non_null(strstr(event, "\"message\":\"f?r \xc3\xb6, cut: ?\"")); /* no UTF-8 */
+	free(event);
 }
 
 static void access_reviews(void **state)

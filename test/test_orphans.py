@@ -14,8 +14,8 @@ DELETE_JOB = {"verb": "delete", "resource": "jobs", "name": JOB}
 NEWCOMER = "another job has our job's name, it and what belongs to it are left alone"
 
 
-def live(world, **changes):
-    world.pair(cpu="900m")
+def live(world, pods=1, **changes):
+    world.pair(cpu="900m", parallelism=pods)
     cleaner = world.run(**changes)
     cleaner.wait_log(msg="service adopted")
     return cleaner
@@ -73,6 +73,18 @@ def test_orphans_that_may_not_be_deleted_are_told(world):
     assert cleaner.wait() == 1
     assert there(world, ours) == ours and world.kube.job(JOB)
     assert world.summary()["pods"] == "forbidden"
+
+
+def test_one_that_stays_holds_up_none_behind_it(world):
+    """The first one of the list was tried, and no other."""
+    cleaner = live(world, pods=3, speed=20, CHECK_INTERVAL_SECONDS=10,
+                   TEARDOWN_TIMEOUT_SECONDS=60)
+    ours = [p["metadata"]["name"] for p in world.kube.pods(JOB)]
+    world.kube.call(orphan, world)
+    world.kube.fault(faults.denied_by_webhook(), times=None, verb="delete", resource="pods",
+                     name=sorted(ours)[0])
+    assert cleaner.wait() == 1
+    assert there(world, ours) == sorted(ours)[:1]
 
 
 def test_orphans_without_a_newcomer_go(world):

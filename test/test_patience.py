@@ -179,6 +179,33 @@ def test_nor_is_one_that_says_alive_while_a_get_says_absent(world):
     assert len(world.kube.requests) < 60
 
 
+DONE = faults.answer(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
+
+
+@pytest.mark.parametrize("cpu", ["900m", "2m"], ids=["completed", "idle"])
+def test_nor_is_a_delete_that_is_accepted_of_a_job_that_lives_on(world, cpu):
+    """120 a second, and an Event with each."""
+    world.pair(cpu=cpu)
+    world.kube.fault(DONE, times=None, **DELETE_JOB)
+    if cpu == "900m":
+        world.kube.complete_job(JOB)
+    world.run(CHECK_INTERVAL_SECONDS=1, MAX_CPU_USAGE_COUNT=2)
+    world.kube.wait_request(**DELETE_JOB)
+    start = len(world.kube.requests)
+    for_a(world, 3)
+    assert len(world.kube.requests) - start < 30
+    assert len(world.requests(**DELETE_JOB)) == 1
+
+
+def test_nor_is_an_adoption_of_a_service_that_is_absent_to_it_alone(world):
+    world.pair(cpu="900m")
+    world.kube.fault(faults.status(404, "NotFound", "x", {"name": SERVICE, "kind": "services"}),
+                     times=None, verb="patch", resource="services")
+    world.run(CHECK_INTERVAL_SECONDS=1)
+    for_a(world, 3)
+    assert len(world.kube.requests) < 40
+
+
 @pytest.mark.parametrize("how", ["end", "reset", b"rubbish\n"], ids=["end", "reset", "rubbish"])
 def test_nor_is_a_watch_that_ends_at_once(world, how):
     """As it was."""
@@ -315,3 +342,4 @@ def test_a_prefix_that_is_not_utf_8_costs_itself_and_not_the_summary(world):
     cleaner.wait()
     assert world.summary()["trigger"] == "completed"
     assert SERVICE not in world.left()
+    assert "CleanupIncomplete" in {event["reason"] for event in world.kube.events()}

@@ -337,6 +337,7 @@ def test_one_queue_that_fails_does_not_hold_up_the_others(rabbit):
     assert rabbit.queues() == {bad}
     assert rabbit.deleted_by_name()[:20] == names
     assert set(rabbit.deleted_by_name()[20:]) == {bad}
+    assert cleaner.log(msg="recovered") == []
     assert 4 <= rabbit.deleted_by_name().count(bad) < 30
 
 

@@ -33,6 +33,8 @@ REFUSALS = {
     "webhook 418": (denied_by_webhook("hands off", code=418), "hands off"),
     "policy": (denied_by_policy("hands off"), "hands off"),
     "policy 403": (denied_by_policy("hands off", reason="Forbidden"), "hands off"),
+    "cut within a letter": (denied_by_webhook("hände weg " + "ö" * 300), "hände weg"),
+    "no UTF-8": (faults.answer(403, b"h\xe4nde weg"), "nde weg"),
     "unusable": (faults.status(400, "BadRequest", "cannot be handled as hands off"), "hands off"),
 }
 

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import JOB, JOB_ID, SELF, SERVICE
 from fakekube import faults
-from faultproxy import answer, never, reset
+from faultproxy import answer, forward, never, reset
 from test_faults import FakeBroker
 
 PREFIX = f"grpc-job-{JOB_ID}-"
@@ -211,6 +211,21 @@ def test_a_pod_that_terminates_for_ever_is_waited_for_for_a_minute(slot, broker)
     assert 60 <= slot.summary()["seconds"] <= 60 + ON_TIME
     lists = [r for r in broker.proxy.requests if r.method == "GET"]
     assert len(lists) <= 6
+
+
+@pytest.mark.parametrize("fault", [faults.missing_role(), faults.unavailable()],
+                         ids=["forbidden", "503"])
+def test_queues_of_which_nobody_can_tell_whose_they_are_hold_it_for_a_minute(slot, broker, fault):
+    """The Job's name may not be read behind their list: that took all the time there was."""
+    def hide_and_forward(exchange):
+        slot.kube.fault(fault, verb="get", resource="jobs", name=JOB, times=None)
+        forward(exchange)
+    broker.proxy.fault(hide_and_forward)
+    before = broker.ours()
+    cleaner = ended(slot, TEARDOWN_TIMEOUT_SECONDS=300, **broker.env())
+    assert_free(slot, cleaner)
+    assert broker.ours() == before == set(slot.summary()["queues_left"])
+    assert 60 <= slot.summary()["seconds"] <= 60 + ON_TIME
 
 
 # ---- Neighbours: a queue goes by its name alone ----

@@ -21,13 +21,14 @@ static struct {
 	int64_t alone_ms;            /* since when our own Job alone is left; -1 = it is not */
 	int64_t job_gone_ms;         /* about; -1 = it is not */
 	bool    blind;               /* our own Job went while nobody could tell about pods */
+	bool    untold;              /* ... whose the queues are, for a minute */
 } seen;
 
 void ends_reset(void)
 {
 	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = seen.alone_ms = -1;
 	seen.job_gone_ms = -1;
-	seen.blind = false;
+	seen.blind = seen.untold = false;
 }
 
 void ends_on_answer(const struct request *q, const struct answer *a)
@@ -103,6 +104,7 @@ static void on_success(void)
 {
 	if (seen.given_up_ms < 0 && !job_lives(our_job()))
 		seen.given_up_ms = sim_ms();
+	seen.untold |= evidence.untold >= 2 && sim_ms() - evidence.read_ms >= SEC(60);
 	if (settings.dry_run)
 		return;
 	if (job_lives(our_job()) && !job_is_too_late(our_job()))
@@ -160,6 +162,8 @@ static const char *left_queue(void)
 			continue;
 		if (q->by_dying_pod && (q->declared_ms > late_ms || seen.blind))
 			window("DYING_PODS");
+		else if (seen.untold)
+			window("NOT_TOLD");
 		else if (settings.teardown_ms < SEC(120) && !evidence.cleaner_deleted)
 			window("SHORT_TEARDOWN");
 		else

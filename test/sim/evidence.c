@@ -196,7 +196,7 @@ static void take_job(const struct tale *t)
 {
 	e.read_ms = t->at_ms;
 	e.read_rv = t->told == TOLD_JOB ? t->job.rv : 0;
-	e.queues_since_read = 0;
+	e.queues_since_read = e.untold = 0;
 	e.delete_open = false;
 	e.read_over = t->told == TOLD_JOB && t->job.whose == OURS &&
 		      (t->job.end != END_NONE || t->job.deleted_ms >= 0);
@@ -241,6 +241,8 @@ void evidence_on_answer(const struct request *q, const struct answer *a)
 			break;
 		if (t->told == TOLD_JOB || t->told == TOLD_NO_JOB)
 			take_job(t);
+		else if (q->verb == VERB_GET)
+			e.untold++;
 		if (q->verb == VERB_DELETE && a->status < 300)
 			e.delete_accepted = true;
 		e.read_gone |= q->verb == VERB_DELETE && a->status == 404;

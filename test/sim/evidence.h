@@ -33,6 +33,7 @@ struct evidence {
 	bool     read_over;       /* the last one showed ours finished, or being deleted */
 	bool     read_gone;       /* a read said that our Job is gone, or its name is another's */
 	int      queues_since_read;
+	int      untold; /* answers to a GET that told nothing, since one that did */
 	/* the last look's pods */
 	int64_t looked_ms; /* when the last list of them was made; -1 = none */
 	bool    look_good;
