@@ -14,6 +14,7 @@ from .real import real_backend
 
 JOB_ID = "12-70788"
 JOB, SERVICE, SELF = f"grpc-job-{JOB_ID}", f"grpc-service-{JOB_ID}", f"cleanup-job-{JOB_ID}"
+KEEP = "example.com/keep"
 INTERVAL = 0.2
 FAST = 20           # how much faster its clock runs where the contract has a fixed wait
 
@@ -57,6 +58,14 @@ class Stage:
 
     def hold(self, value):
         self.ns.patch("Job", JOB, {"metadata": {"annotations": {"cleanup-grpc/hold": value}}})
+
+    def keep(self, kind, name):
+        """A finalizer of somebody's: it stays until release()."""
+        self.ns.patch(kind, name, {"metadata": {"finalizers": [KEEP]}})
+
+    def release(self, kind, name):
+        left = [f for f in self.ns.get(kind, name)["metadata"]["finalizers"] if f != KEEP]
+        self.ns.patch(kind, name, {"metadata": {"finalizers": left}})
 
     def pods(self, uid=None):
         return self.ns.list("Pod", f"controller-uid={uid or self.uid}")

@@ -1,7 +1,7 @@
 """The stage on test/fakekube. What a real cluster's own programs would do, the fake does."""
 import pathlib
 
-from fakekube import FakeKube
+from fakekube import FakeKube, faults
 from manifests import required_rules
 
 from .api import Api, Namespace
@@ -45,6 +45,14 @@ class FakeCluster:
 
     def set_rules(self, rules):
         self.kube.set_rules(rules)
+
+    def deny(self, verb, kind, name, code):
+        """Until allow(): 403, 422 or so for this verb, from a webhook."""
+        self.kube.fault(faults.denied_by_webhook(code=code), times=None, verb=verb,
+                        resource=f"{kind.lower()}s", name=name)
+
+    def allow(self):
+        self.kube.clear_faults()
 
     def create_job(self, manifest, phase):
         """As the API server and the job controller do; its pod is in this phase."""

@@ -25,7 +25,7 @@ from fakekube.store import rfc3339
 from manifests import rbac, required_rules
 
 from . import control_plane, metrics
-from .api import Api, Namespace, Refused
+from .api import PATCH, Api, Namespace, Refused
 from .control_plane import ControlPlane, wait_for
 
 NOBODY = "cleanup-grpc-e2e-none"    # the scheduler that does not exist
@@ -219,8 +219,10 @@ class RealCluster:
         self.ns = Namespace(backend.api, self.name)
         self.metrics = backend.endpoint and backend.endpoint.metrics
         self.directory = pathlib.Path(directory) / "serviceaccount"
+        self.webhooks = []
         backend.api.request("POST", "/api/v1/namespaces", {
-            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": self.name, "labels": {"e2e": self.name}}})
         self._apply_rbac()
         self.token = self._new_token()
         self.write_token()
@@ -231,6 +233,8 @@ class RealCluster:
             return self.backend.no_metrics
         if what == "controllers":
             return None if self.controllers else "there is no controller-manager"
+        if what == "admission":
+            return None if self.server.own else "its API server may not reach our webhook"
         if what == "restart":
             return None if self.server.own else "the cluster is not ours to restart"
         if what == "controllers that stop":
@@ -280,6 +284,26 @@ class RealCluster:
         def applies():
             return all(self._may(*rule) == (rule in rules) for rule in required_rules())
         wait_for(applies, "the rules apply", 20)
+
+    def deny(self, verb, kind, name, code):
+        """Until allow(): 403, 422 or so for this verb, from a webhook, to everybody."""
+        operation = {"patch": "UPDATE", "delete": "DELETE"}[verb]
+        self.webhooks.append(metrics.deny(self.backend.api, self.backend.endpoint, self.name,
+                                          operation, f"{kind.lower()}s", code))
+        path, body = self.ns.path(kind, name, dryRun="All"), {} if verb == "patch" else None
+
+        def denies():
+            try:
+                self.backend.api.request(verb.upper(), path, body, PATCH)
+            except Refused as refused:
+                return refused.status == code
+            return False
+        wait_for(denies, "the webhook is asked", 20)
+
+    def allow(self):
+        for path in self.webhooks:
+            self.backend.api.request("DELETE", path)
+        self.webhooks.clear()
 
     def _may(self, group, resource, verb):
         review = self.backend.api.request(
@@ -331,6 +355,7 @@ class RealCluster:
         self.server.plane.start_apiserver()
 
     def close(self):
+        self.allow()
         if self.server.own and self.controllers and not self.server.plane.controllers.running:
             self.server.plane.start_controllers()
         self.backend.api.request("DELETE", f"/api/v1/namespaces/{self.name}")
