@@ -37,14 +37,21 @@ class Stage:
 
     # ---- the job ----
 
-    def deploy(self, cpu, phase="Running"):
-        """Job, Service and cleanup Job, as the job server applies them."""
-        job, service, cleanup = render(JOB_ID)
+    def deploy(self, cpu, phase="Running", cleanup=True):
+        """Job, Service and cleanup Job (unless that is there), as the job server applies them."""
+        job, service, own = render(JOB_ID)
         del service["spec"]["ports"][0]["nodePort"]     # a real cluster's may be taken
         self.uid = self.cluster.create_job(job, phase)["metadata"]["uid"]
         self.ns.create(service)
-        self.cluster.create_job(cleanup, "Pending")
+        if cleanup:
+            self.cluster.create_job(own, "Pending")
         self.set_cpu(cpu)
+
+    def delete(self, *names, policy="Background"):
+        """As a person does: they are gone then."""
+        for name in names:
+            self.ns.delete("Service" if name == SERVICE else "Job", name, policy)
+        wait_for(lambda: not set(names) & set(self.objects()), f"{names} gone", 20)
 
     def set_cpu(self, cpu):
         metrics = self.cluster.metrics
@@ -61,7 +68,8 @@ class Stage:
 
     def keep(self, kind, name):
         """A finalizer of somebody's: it stays until release()."""
-        self.ns.patch(kind, name, {"metadata": {"finalizers": [KEEP]}})
+        there = self.ns.get(kind, name)["metadata"].get("finalizers", [])
+        self.ns.patch(kind, name, {"metadata": {"finalizers": [*there, KEEP]}})
 
     def release(self, kind, name):
         left = [f for f in self.ns.get(kind, name)["metadata"]["finalizers"] if f != KEEP]

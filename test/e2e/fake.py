@@ -62,10 +62,14 @@ class FakeCluster:
         self.kube.controllers = True
         return job
 
-    def set_pod(self, pod, phase, waiting=None):
+    def set_pod(self, pod, phase, waiting=None, ready=None):
         names = [c["name"] for c in pod["spec"]["containers"]]
         self.kube.set_pod(pod["metadata"]["name"], phase,
-                          {name: waiting for name in names} if waiting else None)
+                          {name: waiting for name in names} if waiting else None, ready)
+
+    def replace_pod(self, pod):
+        self.ns.delete("Pod", pod["metadata"]["name"])
+        return self.kube.create_pod(pod["metadata"]["ownerReferences"][0]["name"])
 
     def finish(self, name, success):
         (self.kube.complete_job if success else self.kube.fail_job)(name)

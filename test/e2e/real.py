@@ -181,7 +181,7 @@ def pod_of(job):
                          "labels": template["metadata"]["labels"]}, "spec": template["spec"]}
 
 
-def pod_status(pod, phase, waiting, now):
+def pod_status(pod, phase, waiting, ready, now):
     """The status as a kubelet would write it."""
     ended = {"Succeeded": 0, "Failed": 3}.get(phase)
     if waiting:
@@ -190,7 +190,7 @@ def pod_status(pod, phase, waiting, now):
         state = {"running": {"startedAt": now}}
     else:
         state = {"terminated": {"exitCode": ended, "startedAt": now, "finishedAt": now}}
-    ready = "running" in state
+    ready = "running" in state if ready is None else ready
     return {"phase": phase, "startTime": now,
             "conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": now}],
             "containerStatuses": [
@@ -324,15 +324,29 @@ class RealCluster:
             self.ns.patch("Job", job["metadata"]["name"], {"status": {
                 "active": 1, "ready": int(phase == "Running"), "startTime": rfc3339(time.time())}},
                 "status")
-        pod = wait_for(lambda: self.ns.list("Pod", f"controller-uid={job['metadata']['uid']}"),
-                       "the job controller makes a pod")[0]
+        pod = self._pod_of(job)
         if phase != "Pending":
             self.set_pod(pod, phase)
         return job
 
-    def set_pod(self, pod, phase, waiting=None):
+    def set_pod(self, pod, phase, waiting=None, ready=None):
         self.ns.patch("Pod", pod["metadata"]["name"], {
-            "status": pod_status(pod, phase, waiting, rfc3339(time.time()))}, "status")
+            "status": pod_status(pod, phase, waiting, ready, rfc3339(time.time()))}, "status")
+
+    def replace_pod(self, pod):
+        """It is deleted, and the controller makes another."""
+        self.ns.delete("Pod", pod["metadata"]["name"])
+        job = self.ns.get("Job", pod["metadata"]["ownerReferences"][0]["name"])
+        if not self.controllers:
+            self.ns.create(pod_of(job))
+        self.set_pod(self._pod_of(job, other_than=pod), "Running")
+
+    def _pod_of(self, job, other_than=None):
+        def found():
+            pods = self.ns.list("Pod", f"controller-uid={job['metadata']['uid']}")
+            return [p for p in pods if p["metadata"]["name"] !=
+                    (other_than and other_than["metadata"]["name"])]
+        return wait_for(found, "the job controller makes a pod")[0]
 
     def finish(self, name, success):
         """Its pod ends, from which the controller concludes that the Job has; or says so."""

@@ -107,8 +107,23 @@ def test_a_job_whose_pod_never_starts_is_torn_down(stage):
     stage.wait_gone()
 
 
-def test_a_job_that_was_ready_is_not_pending(stage):
+def test_the_count_starts_anew_with_another_pod(stage):
+    stage.needs("metrics")
+    stage.deploy(cpu=IDLE)
+    cleaner = stage.run(MAX_CPU_USAGE_COUNT="8")
+    cleaner.wait_log(msg="idle check", check="3/8")
+    stage.cluster.replace_pod(stage.pods()[0])
+    assert "cleared" in cleaner.wait_log(msg="idle check", check="1/8", count=2)
+    assert cleaner.wait() == 0
+    assert stage.summary()["trigger"] == "idle"
+    stage.wait_gone()
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_job_that_runs_is_not_pending(stage, ready):
+    """Its readiness probe may fail by now: it ran."""
     stage.deploy(cpu=ACTIVE)
+    stage.cluster.set_pod(stage.pods()[0], "Running", ready=ready)
     cleaner = stage.watched(PENDING_TIMEOUT_SECONDS="1")
     stays(cleaner, 2.5)
 
@@ -132,8 +147,7 @@ def test_what_is_created_anew_under_the_same_names_is_not_touched(stage):
     cleaner.wait_log(msg="service adopted")
     old = stage.uids()
     cleaner.signal(signal.SIGSTOP)
-    for kind, name in (("Service", SERVICE), ("Job", JOB), ("Job", SELF)):
-        stage.ns.delete(kind, name)
+    stage.delete(SERVICE, JOB, SELF)
     stage.deploy(cpu="0")
     new = stage.uids()
     cleaner.signal(signal.SIGCONT)
@@ -165,10 +179,8 @@ def test_our_pods_beside_a_newcomer_are_ended(stage, rights, status):
     cleaner = stage.watched(fast=True, TEARDOWN_TIMEOUT_SECONDS="60")
     pods, old = stage.pods(), stage.uid
     cleaner.signal(signal.SIGSTOP)
-    stage.ns.delete("Job", JOB, "Orphan")
-    for kind, name in (("Service", SERVICE), ("Job", SELF)):
-        stage.ns.delete(kind, name)
-    wait_for(lambda: not stage.objects(), "all three gone", 20)
+    stage.delete(SERVICE, SELF)
+    stage.delete(JOB, policy="Orphan")
     stage.deploy(cpu="0")
     new = stage.uids()
     cleaner.signal(signal.SIGCONT)
@@ -183,14 +195,14 @@ def test_our_pods_beside_a_newcomer_are_ended(stage, rights, status):
 
 def test_a_job_that_came_and_went_is_no_newcomers_reason(stage):
     """Events alone say: A is there, A is gone, B is there. B has a cleaner: this one."""
+    stage.deploy(cpu=ACTIVE)
+    stage.delete(SERVICE, JOB)
     cleaner = stage.run()
     cleaner.wait_log(msg="request", rule="the Job is read again at least once a minute")
     cleaner.signal(signal.SIGSTOP)
-    stage.deploy(cpu=ACTIVE)
-    for kind, name in (("Service", SERVICE), ("Job", JOB), ("Job", SELF)):
-        stage.ns.delete(kind, name)
-    wait_for(lambda: not stage.objects(), "all three gone", 20)
-    stage.deploy(cpu=ACTIVE)
+    stage.deploy(cpu=ACTIVE, cleanup=False)
+    stage.delete(SERVICE, JOB)
+    stage.deploy(cpu=ACTIVE, cleanup=False)
     cleaner.signal(signal.SIGCONT)
     assert cleaner.wait_log(msg="job state", to="live")["uid"] == stage.uid
     stage.finish()
@@ -303,9 +315,8 @@ def test_while_nobody_can_tell_whose_the_name_is_nothing_is_touched(stage):
     cleaner = stage.watched(fast=True)
     cleaner.wait_log(msg="service adopted")
     stage.cluster.set_rules(required_rules() - {("batch", "jobs", "get"), ("batch", "jobs", "list")})
-    for kind, name in (("Job", JOB), ("Job", SELF)):
-        stage.ns.delete(kind, name)
-    wait_for(lambda: not stage.objects(), "all three gone", 20)
+    stage.delete(JOB, SELF)
+    wait_for(lambda: not stage.objects(), "the Service collected", 20)
     stage.deploy(cpu="0")
     new = stage.uids()
     cleaner.wait_log(msg="permission missing", verb="get", resource="jobs")
@@ -397,6 +408,7 @@ def test_a_restart_of_the_api_server_is_survived(stage):
     cleaner = stage.watched()
     stage.cluster.restart_api(while_down=lambda: cleaner.wait_log(msg="API server trouble"))
     cleaner.wait_log(msg="recovered", timeout=40)
+    assert cleaner.log(msg="permission missing") == []  # whatever it answers while it starts
     assert set(stage.objects()) == {JOB, SERVICE, SELF}
     stage.finish()
     assert cleaner.wait(40) == 0
@@ -423,8 +435,7 @@ def test_a_signal_when_the_job_is_gone_ends_the_teardown_first(stage):
     stage.deploy(cpu=ACTIVE)
     cleaner = stage.watched(ADOPT_SERVICE="false")
     cleaner.signal(signal.SIGSTOP)
-    stage.ns.delete("Job", JOB)
-    wait_for(lambda: JOB not in stage.objects(), "the Job gone", 20)
+    stage.delete(JOB)
     cleaner.signal()
     cleaner.signal(signal.SIGCONT)
     assert cleaner.wait() == 0
