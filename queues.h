@@ -27,25 +27,26 @@ enum queues_step {
 };
 
 struct queues {
+	enum queues_step step;
+	size_t           next;     /* index into page: the one at hand */
+	size_t           asked;    /* so much of its name belongs to no other Job */
+	unsigned         number;   /* of the page at hand, or to be listed, from 1; 0 = not begun */
+	unsigned         lists;    /* in this walk */
+	unsigned         went;     /* of this page */
+	unsigned         deleted;  /* in all */
+	bool             final;    /* the broker's no is final: its user or virtual host is wrong */
+	bool             hopeless; /* of all queues that stay it is */
+	bool             answered; /* ... the broker has said why; else it had no answer */
+	uint64_t         began;    /* seq: when the last walk's first list was sent */
+	uint64_t         page_at;  /* seq: when the page was folded in */
+	int64_t          since_ms; /* when the first walk began, or a queue went; 0 = not yet */
+	unsigned         walks;    /* that ended with queues that stay, in a row */
+	char             why[256]; /* the broker's last words on a queue that stays */
+
 	struct rabbitmq_page page; /* as listed last */
 	struct rabbitmq_page
 		before; /* those that went since the list before it: they should be gone */
 	struct rabbitmq_page refused; /* those that stay; some more may not be named */
-	enum queues_step     step;
-	size_t               next;  /* index into page: the one at hand */
-	size_t               asked; /* so much of its name belongs to no other Job */
-	unsigned number;   /* of the page at hand, or to be listed, from 1; 0 = not begun */
-	unsigned lists;    /* in this walk */
-	unsigned went;     /* of this page */
-	unsigned deleted;  /* in all */
-	bool     final;    /* the broker's no is final: its user or virtual host is wrong */
-	bool     hopeless; /* of all queues that stay it is */
-	bool     answered; /* ... the broker has said why; else it had no answer */
-	uint64_t began;    /* seq: when the last walk's first list was sent */
-	uint64_t page_at;  /* seq: when the page was folded in */
-	int64_t  since_ms; /* when the first walk began, or a queue went; 0 = not yet */
-	unsigned walks;    /* that ended with queues that stay, in a row */
-	char     why[256]; /* the broker's last words on a queue that stays */
 };
 
 /* What a queue's name is compared with: the streaming Job's, and what our queues' names begin with.

@@ -464,7 +464,7 @@ char *report_event_new(const struct world *w, const struct config *cfg)
 	if (!w->event_due) {
 		(void)snprintf(words, sizeof(words), "the Job's DELETE was refused, %s: %.300s",
 			       w->over.trigger ? "it is tried again" : "it is watched as before",
-			       w->asked[ASK_DELETE_JOB].words);
+			       w->refusal);
 		return event_new(w, cfg, "CleanupRefused", words, true,
 				 w->asked[ASK_DELETE_JOB].sent_ms);
 	}

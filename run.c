@@ -36,10 +36,10 @@ struct watch {
 struct run {
 	struct app          *app; /* borrowed */
 	const struct config *cfg; /* borrowed */
-	struct world         world;
 	struct report        report;
 	struct flight        flight;
 	struct watch         watch;
+	struct world         world; /* the last, as its queues are: the rest is in few pages */
 };
 
 /* ---- Sending ---- */

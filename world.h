@@ -145,7 +145,6 @@ struct world {
 	struct idle    idle;
 	struct pods    pods;
 	struct service service;
-	struct queues  queues;
 
 	/* our own Job */
 	enum known self;
@@ -153,13 +152,16 @@ struct world {
 	bool       self_deleted;
 	bool       self_theirs; /* another one has its name by now */
 
-	bool event_due;   /* an Event is to be recorded: that the Job's DELETE was accepted */
-	bool refusal_due; /* ... or that it was refused */
+	bool event_due;    /* an Event is to be recorded: that the Job's DELETE was accepted */
+	bool refusal_due;  /* ... or that it was refused */
+	char refusal[304]; /* ... in these words of the server's; k8s_judge() cuts them at 300 */
 
 	/* signals that came */
 	unsigned signals;
 	int64_t  signal_ms; /* when the last one did */
 	uint64_t signal_seq;
+
+	struct queues queues; /* the last: most of it, of 80 kB, is only written in a teardown */
 };
 
 /* @w: all zero. It has room for pages of queues: what is never needed is not touched. */

@@ -158,6 +158,8 @@ static inline const char *other_fact(const struct stage *s, const char *key)
 		return w->finish > w->asked[ASK_JOB].told ? "yes" : "no";
 	if (strcmp(key, "self") == 0)
 		return known_words[w->self];
+	if (strcmp(key, "refusal") == 0)
+		return text_or(w->refusal, "-");
 	if (strcmp(key, "event") == 0)
 		return w->event_due ? "accepted" : w->refusal_due ? "refused" : "-";
 	return NULL;

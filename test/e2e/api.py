@@ -58,19 +58,19 @@ class Namespace:
     def __init__(self, api, name):
         self.api, self.name = api, name
 
-    def _path(self, kind, name="", sub="", **query):
+    def path(self, kind, name="", sub="", **query):
         path = f"/{PATHS[kind]}/namespaces/{self.name}/{kind.lower()}s"
         path += f"/{name}" if name else ""
         path += f"/{sub}" if sub else ""
         return path + ("?" + urllib.parse.urlencode(query) if query else "")
 
     def create(self, obj):
-        return self.api.request("POST", self._path(obj["kind"]), obj)
+        return self.api.request("POST", self.path(obj["kind"]), obj)
 
     def get(self, kind, name):
         """The object, or None."""
         try:
-            return self.api.request("GET", self._path(kind, name))
+            return self.api.request("GET", self.path(kind, name))
         except Refused as refused:
             if refused.status != 404:
                 raise
@@ -78,13 +78,13 @@ class Namespace:
 
     def list(self, kind, selector=None):
         query = {"labelSelector": selector} if selector else {}
-        return self.api.request("GET", self._path(kind, **query))["items"]
+        return self.api.request("GET", self.path(kind, **query))["items"]
 
     def patch(self, kind, name, change, sub=""):
-        return self.api.request("PATCH", self._path(kind, name, sub), change, PATCH)
+        return self.api.request("PATCH", self.path(kind, name, sub), change, PATCH)
 
     def delete(self, kind, name, policy="Background"):
-        return self.api.request("DELETE", self._path(kind, name), {"propagationPolicy": policy})
+        return self.api.request("DELETE", self.path(kind, name), {"propagationPolicy": policy})
 
     def post(self, kind, name, sub, body):
-        return self.api.request("POST", self._path(kind, name, sub), body)
+        return self.api.request("POST", self.path(kind, name, sub), body)

@@ -14,6 +14,7 @@ from .real import real_backend
 
 JOB_ID = "12-70788"
 JOB, SERVICE, SELF = f"grpc-job-{JOB_ID}", f"grpc-service-{JOB_ID}", f"cleanup-job-{JOB_ID}"
+KEEP = "example.com/keep"
 INTERVAL = 0.2
 FAST = 20           # how much faster its clock runs where the contract has a fixed wait
 
@@ -36,14 +37,21 @@ class Stage:
 
     # ---- the job ----
 
-    def deploy(self, cpu, phase="Running"):
-        """Job, Service and cleanup Job, as the job server applies them."""
-        job, service, cleanup = render(JOB_ID)
+    def deploy(self, cpu, phase="Running", cleanup=True):
+        """Job, Service and cleanup Job (unless that is there), as the job server applies them."""
+        job, service, own = render(JOB_ID)
         del service["spec"]["ports"][0]["nodePort"]     # a real cluster's may be taken
         self.uid = self.cluster.create_job(job, phase)["metadata"]["uid"]
         self.ns.create(service)
-        self.cluster.create_job(cleanup, "Pending")
+        if cleanup:
+            self.cluster.create_job(own, "Pending")
         self.set_cpu(cpu)
+
+    def delete(self, *names, policy="Background"):
+        """As a person does: they are gone then."""
+        for name in names:
+            self.ns.delete("Service" if name == SERVICE else "Job", name, policy)
+        wait_for(lambda: not set(names) & set(self.objects()), f"{names} gone", 20)
 
     def set_cpu(self, cpu):
         metrics = self.cluster.metrics
@@ -57,6 +65,15 @@ class Stage:
 
     def hold(self, value):
         self.ns.patch("Job", JOB, {"metadata": {"annotations": {"cleanup-grpc/hold": value}}})
+
+    def keep(self, kind, name):
+        """A finalizer of somebody's: it stays until release()."""
+        there = self.ns.get(kind, name)["metadata"].get("finalizers", [])
+        self.ns.patch(kind, name, {"metadata": {"finalizers": [*there, KEEP]}})
+
+    def release(self, kind, name):
+        left = [f for f in self.ns.get(kind, name)["metadata"]["finalizers"] if f != KEEP]
+        self.ns.patch(kind, name, {"metadata": {"finalizers": left}})
 
     def pods(self, uid=None):
         return self.ns.list("Pod", f"controller-uid={uid or self.uid}")

@@ -82,6 +82,8 @@ get_source() {
 	# apt has checked it
 	dpkg-source --no-check -x "$work"/src/kubernetes_*.dsc "$work/src/kubernetes" \
 		>"$work/dpkg-source.log"
+	[ -d "$work/src/kubernetes/cmd/${programs[0]}" ] ||
+		die "the source package kubernetes $version has kubectl alone, as from Debian 13 on"
 }
 
 build() { # everything that Go needs is in the source: it fetches nothing

@@ -1,7 +1,7 @@
 """The stage on test/fakekube. What a real cluster's own programs would do, the fake does."""
 import pathlib
 
-from fakekube import FakeKube
+from fakekube import FakeKube, faults
 from manifests import required_rules
 
 from .api import Api, Namespace
@@ -46,6 +46,14 @@ class FakeCluster:
     def set_rules(self, rules):
         self.kube.set_rules(rules)
 
+    def deny(self, verb, kind, name, code):
+        """Until allow(): 403, 422 or so for this verb, from a webhook."""
+        self.kube.fault(faults.denied_by_webhook(code=code), times=None, verb=verb,
+                        resource=f"{kind.lower()}s", name=name)
+
+    def allow(self):
+        self.kube.clear_faults()
+
     def create_job(self, manifest, phase):
         """As the API server and the job controller do; its pod is in this phase."""
         self.kube.controllers = False
@@ -54,10 +62,14 @@ class FakeCluster:
         self.kube.controllers = True
         return job
 
-    def set_pod(self, pod, phase, waiting=None):
+    def set_pod(self, pod, phase, waiting=None, ready=None):
         names = [c["name"] for c in pod["spec"]["containers"]]
         self.kube.set_pod(pod["metadata"]["name"], phase,
-                          {name: waiting for name in names} if waiting else None)
+                          {name: waiting for name in names} if waiting else None, ready)
+
+    def replace_pod(self, pod):
+        self.ns.delete("Pod", pod["metadata"]["name"])
+        return self.kube.create_pod(pod["metadata"]["ownerReferences"][0]["name"])
 
     def finish(self, name, success):
         (self.kube.complete_job if success else self.kube.fail_job)(name)

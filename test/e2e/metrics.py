@@ -1,7 +1,8 @@
 """metrics.k8s.io/v1beta1 for a cluster that has none: an aggregated API, served from this process.
 
 It reports the CPU that a test has set for each Running pod. The API server proxies to it, having
-authenticated and authorized the request, as it does to metrics-server.
+authenticated and authorized the request, as it does to metrics-server. Beside it an admission
+webhook, which says no to whatever the API server asks it.
 """
 import base64
 import http.server
@@ -21,7 +22,10 @@ GROUP_VERSION = "metrics.k8s.io/v1beta1"
 API_PATH = f"/apis/{GROUP_VERSION}"
 API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 SERVICES = "/api/v1/namespaces/default/services"
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 NAME, SERVICE = "v1beta1.metrics.k8s.io", "cleanup-grpc-e2e-metrics"
+DENIED = "not today"
+DENY_PATH = "/deny/"     # and the status that it is denied with
 DISCOVERY = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": GROUP_VERSION,
              "resources": [{"name": "pods", "singularName": "", "namespaced": True,
                             "kind": "PodMetrics", "verbs": ["get", "list"]}]}
@@ -49,7 +53,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path != API_PATH and not self.server.metrics.up:
             self.close_connection = True    # which the API server tells as 503, in plain text
             return
-        status, body = self.server.answer(self.path)
+        self._send(*self.server.answer(self.path))
+
+    def do_POST(self):
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        code = int(self.path.partition("?")[0].removeprefix(DENY_PATH))
+        self._send(200, {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": {
+            "uid": review["request"]["uid"], "allowed": False,
+            "status": {"code": code, "message": DENIED}}})
+
+    def _send(self, status, body):
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -67,7 +80,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
 
     def __init__(self, address, api, authority):
         super().__init__((address, 0), Handler)
-        certificate = authority.issue(names=(f"DNS:{SERVICE}.default.svc",))
+        certificate = authority.issue(names=(f"DNS:{SERVICE}.default.svc", "DNS:localhost"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate.cert, certificate.key)
         self.context, self.ca = context, authority.pem
@@ -103,6 +116,23 @@ def _exists(api):
         if refused.status != 404:
             raise
         return None
+
+
+def deny(api, endpoint, namespace, operation, resource, code):
+    """Whoever does this in that namespace is told no by a webhook. Returns its path, to DELETE it."""
+    group = "batch" if resource == "jobs" else ""
+    name = f"{namespace}-{operation}-{resource}".lower()
+    api.request("POST", WEBHOOKS, {
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name}, "webhooks": [{
+            "name": "guard.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            "namespaceSelector": {"matchLabels": {"e2e": namespace}},
+            "rules": [{"apiGroups": [group], "apiVersions": ["v1"], "resources": [resource],
+                       "operations": [operation]}],
+            "clientConfig": {"caBundle": base64.b64encode(endpoint.ca).decode(),
+                             "url": f"https://localhost:{endpoint.server_address[1]}"
+                                    f"{DENY_PATH}{code}"}}]})
+    return f"{WEBHOOKS}/{name}"
 
 
 def register(api, address, authority):

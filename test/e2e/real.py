@@ -25,7 +25,7 @@ from fakekube.store import rfc3339
 from manifests import rbac, required_rules
 
 from . import control_plane, metrics
-from .api import Api, Namespace, Refused
+from .api import PATCH, Api, Namespace, Refused
 from .control_plane import ControlPlane, wait_for
 
 NOBODY = "cleanup-grpc-e2e-none"    # the scheduler that does not exist
@@ -181,7 +181,7 @@ def pod_of(job):
                          "labels": template["metadata"]["labels"]}, "spec": template["spec"]}
 
 
-def pod_status(pod, phase, waiting, now):
+def pod_status(pod, phase, waiting, ready, now):
     """The status as a kubelet would write it."""
     ended = {"Succeeded": 0, "Failed": 3}.get(phase)
     if waiting:
@@ -190,7 +190,7 @@ def pod_status(pod, phase, waiting, now):
         state = {"running": {"startedAt": now}}
     else:
         state = {"terminated": {"exitCode": ended, "startedAt": now, "finishedAt": now}}
-    ready = "running" in state
+    ready = "running" in state if ready is None else ready
     return {"phase": phase, "startTime": now,
             "conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": now}],
             "containerStatuses": [
@@ -219,8 +219,10 @@ class RealCluster:
         self.ns = Namespace(backend.api, self.name)
         self.metrics = backend.endpoint and backend.endpoint.metrics
         self.directory = pathlib.Path(directory) / "serviceaccount"
+        self.webhooks = []
         backend.api.request("POST", "/api/v1/namespaces", {
-            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": self.name, "labels": {"e2e": self.name}}})
         self._apply_rbac()
         self.token = self._new_token()
         self.write_token()
@@ -231,6 +233,8 @@ class RealCluster:
             return self.backend.no_metrics
         if what == "controllers":
             return None if self.controllers else "there is no controller-manager"
+        if what == "admission":
+            return None if self.server.own else "its API server may not reach our webhook"
         if what == "restart":
             return None if self.server.own else "the cluster is not ours to restart"
         if what == "controllers that stop":
@@ -281,6 +285,26 @@ class RealCluster:
             return all(self._may(*rule) == (rule in rules) for rule in required_rules())
         wait_for(applies, "the rules apply", 20)
 
+    def deny(self, verb, kind, name, code):
+        """Until allow(): 403, 422 or so for this verb, from a webhook, to everybody."""
+        operation = {"patch": "UPDATE", "delete": "DELETE"}[verb]
+        self.webhooks.append(metrics.deny(self.backend.api, self.backend.endpoint, self.name,
+                                          operation, f"{kind.lower()}s", code))
+        path, body = self.ns.path(kind, name, dryRun="All"), {} if verb == "patch" else None
+
+        def denies():
+            try:
+                self.backend.api.request(verb.upper(), path, body, PATCH)
+            except Refused as refused:
+                return refused.status == code
+            return False
+        wait_for(denies, "the webhook is asked", 20)
+
+    def allow(self):
+        for path in self.webhooks:
+            self.backend.api.request("DELETE", path)
+        self.webhooks.clear()
+
     def _may(self, group, resource, verb):
         review = self.backend.api.request(
             "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews",
@@ -300,15 +324,29 @@ class RealCluster:
             self.ns.patch("Job", job["metadata"]["name"], {"status": {
                 "active": 1, "ready": int(phase == "Running"), "startTime": rfc3339(time.time())}},
                 "status")
-        pod = wait_for(lambda: self.ns.list("Pod", f"controller-uid={job['metadata']['uid']}"),
-                       "the job controller makes a pod")[0]
+        pod = self._pod_of(job)
         if phase != "Pending":
             self.set_pod(pod, phase)
         return job
 
-    def set_pod(self, pod, phase, waiting=None):
+    def set_pod(self, pod, phase, waiting=None, ready=None):
         self.ns.patch("Pod", pod["metadata"]["name"], {
-            "status": pod_status(pod, phase, waiting, rfc3339(time.time()))}, "status")
+            "status": pod_status(pod, phase, waiting, ready, rfc3339(time.time()))}, "status")
+
+    def replace_pod(self, pod):
+        """It is deleted, and the controller makes another."""
+        self.ns.delete("Pod", pod["metadata"]["name"])
+        job = self.ns.get("Job", pod["metadata"]["ownerReferences"][0]["name"])
+        if not self.controllers:
+            self.ns.create(pod_of(job))
+        self.set_pod(self._pod_of(job, other_than=pod), "Running")
+
+    def _pod_of(self, job, other_than=None):
+        def found():
+            pods = self.ns.list("Pod", f"controller-uid={job['metadata']['uid']}")
+            return [p for p in pods if p["metadata"]["name"] !=
+                    (other_than and other_than["metadata"]["name"])]
+        return wait_for(found, "the job controller makes a pod")[0]
 
     def finish(self, name, success):
         """Its pod ends, from which the controller concludes that the Job has; or says so."""
@@ -331,6 +369,7 @@ class RealCluster:
         self.server.plane.start_apiserver()
 
     def close(self):
+        self.allow()
         if self.server.own and self.controllers and not self.server.plane.controllers.running:
             self.server.plane.start_controllers()
         self.backend.api.request("DELETE", f"/api/v1/namespaces/{self.name}")

@@ -107,8 +107,23 @@ def test_a_job_whose_pod_never_starts_is_torn_down(stage):
     stage.wait_gone()
 
 
-def test_a_job_that_was_ready_is_not_pending(stage):
+def test_the_count_starts_anew_with_another_pod(stage):
+    stage.needs("metrics")
+    stage.deploy(cpu=IDLE)
+    cleaner = stage.run(MAX_CPU_USAGE_COUNT="8")
+    cleaner.wait_log(msg="idle check", check="3/8")
+    stage.cluster.replace_pod(stage.pods()[0])
+    assert "cleared" in cleaner.wait_log(msg="idle check", check="1/8", count=2)
+    assert cleaner.wait() == 0
+    assert stage.summary()["trigger"] == "idle"
+    stage.wait_gone()
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_job_that_runs_is_not_pending(stage, ready):
+    """Its readiness probe may fail by now: it ran."""
     stage.deploy(cpu=ACTIVE)
+    stage.cluster.set_pod(stage.pods()[0], "Running", ready=ready)
     cleaner = stage.watched(PENDING_TIMEOUT_SECONDS="1")
     stays(cleaner, 2.5)
 
@@ -132,8 +147,7 @@ def test_what_is_created_anew_under_the_same_names_is_not_touched(stage):
     cleaner.wait_log(msg="service adopted")
     old = stage.uids()
     cleaner.signal(signal.SIGSTOP)
-    for kind, name in (("Service", SERVICE), ("Job", JOB), ("Job", SELF)):
-        stage.ns.delete(kind, name)
+    stage.delete(SERVICE, JOB, SELF)
     stage.deploy(cpu="0")
     new = stage.uids()
     cleaner.signal(signal.SIGCONT)
@@ -157,7 +171,161 @@ def test_an_adopted_service_goes_with_its_job_when_no_cleaner_runs(stage):
     wait_for(lambda: set(stage.objects()) == {SELF}, "the Service collected", 20)
 
 
+@pytest.mark.parametrize("rights,status", [(set(), 0), ({("", "pods", "delete")}, 1)])
+def test_our_pods_beside_a_newcomer_are_ended(stage, rights, status):
+    """Orphaned, they would keep their GPU: it is over when they are gone, or may not be."""
+    stage.cluster.set_rules(required_rules() - rights)
+    stage.deploy(cpu=ACTIVE)
+    cleaner = stage.watched(fast=True, TEARDOWN_TIMEOUT_SECONDS="60")
+    pods, old = stage.pods(), stage.uid
+    cleaner.signal(signal.SIGSTOP)
+    stage.delete(SERVICE, SELF)
+    stage.delete(JOB, policy="Orphan")
+    stage.deploy(cpu="0")
+    new = stage.uids()
+    cleaner.signal(signal.SIGCONT)
+    assert cleaner.wait() == status
+    assert stage.uids() == new and len(stage.pods()) == 1
+    if status:
+        assert [p["metadata"]["uid"] for p in stage.pods(old)] == [p["metadata"]["uid"] for p in pods]
+        assert cleaner.log(msg="permission missing", verb="delete", resource="pods")
+    else:
+        wait_for(lambda: stage.pods(old) == [], "our pods are gone", 20)
+
+
+def test_a_job_that_came_and_went_is_no_newcomers_reason(stage):
+    """Events alone say: A is there, A is gone, B is there. B has a cleaner: this one."""
+    stage.deploy(cpu=ACTIVE)
+    stage.delete(SERVICE, JOB)
+    cleaner = stage.run()
+    cleaner.wait_log(msg="request", rule="the Job is read again at least once a minute")
+    cleaner.signal(signal.SIGSTOP)
+    stage.deploy(cpu=ACTIVE, cleanup=False)
+    stage.delete(SERVICE, JOB)
+    stage.deploy(cpu=ACTIVE, cleanup=False)
+    cleaner.signal(signal.SIGCONT)
+    assert cleaner.wait_log(msg="job state", to="live")["uid"] == stage.uid
+    stage.finish()
+    assert cleaner.wait() == 0
+    stage.wait_gone()
+
+
+def test_a_foreground_deletion_is_left_to_whoever_waits_for_it(stage):
+    """A DELETE of ours would make it a background one, and kubectl return with the pod there."""
+    stage.needs("controllers")
+    stage.deploy(cpu=ACTIVE)
+    pod = stage.pods()[0]["metadata"]["name"]
+    stage.keep("Pod", pod)
+    cleaner = stage.watched()
+    stage.ns.delete("Job", JOB, "Foreground")
+    cleaner.wait_log(msg="teardown", trigger="gone")
+    with pytest.raises(AssertionError):
+        wait_for(lambda: "foregroundDeletion" not in stage.ns.get("Job", JOB)["metadata"]["finalizers"],
+                 "", 2)
+    stage.release("Pod", pod)
+    assert cleaner.wait() == 0
+    stage.wait_gone()
+    assert (stage.summary()["trigger"], stage.summary()["job"]) == ("gone", "absent")
+
+
+def test_a_finalizer_on_the_job_holds_up_neither_service_nor_pods(stage):
+    """Whoever put it there may look at what the Job has left: its pod stays."""
+    stage.deploy(cpu=ACTIVE)
+    stage.keep("Job", JOB)
+    cleaner = stage.watched(fast=True)
+    stage.finish()
+    wait_for(lambda: set(stage.objects()) == {JOB, SELF}, "the Service gone before the Job", 20)
+    assert len(stage.pods()) == 1 and cleaner.process.poll() is None
+    stage.release("Job", JOB)
+    assert cleaner.wait() == 0
+    stage.wait_gone()
+
+
+def test_a_finished_job_that_is_kept_may_be_deleted_by_others(stage):
+    stage.deploy(cpu=ACTIVE)
+    cleaner = stage.watched(COMPLETED_GRACE_SECONDS="3600")
+    stage.finish()
+    cleaner.wait_log(msg="finished job is kept")
+    wait_for(lambda: set(stage.objects()) == {JOB, SELF}, "the Service gone", 20)
+    assert cleaner.process.poll() is None
+    stage.ns.delete("Job", JOB)
+    assert cleaner.wait() == 0
+    stage.wait_gone()
+
+
 # ---- What it may do ----
+
+@pytest.mark.parametrize("rule,used", [
+    (("metrics.k8s.io", "pods", "list"), {"msg": "idle check"}),
+    (("", "services", "patch"), {"msg": "service adopted"}),
+    (("", "pods", "list"), {"msg": "no longer refused", "verb": "list", "resource": "pods"})])
+def test_a_right_that_is_granted_later_needs_no_restart(stage, rule, used):
+    """A refusal is believed for a minute."""
+    stage.needs("metrics")
+    group, resource, verb = rule
+    stage.cluster.set_rules(required_rules() - {rule})
+    stage.deploy(cpu="4m")
+    cleaner = stage.run(fast=True, MAX_CPU_USAGE_COUNT="1000")
+    cleaner.wait_log(msg="permission missing", verb=verb, resource=resource, api_group=group)
+    assert cleaner.log(**used) == []
+    stage.cluster.set_rules(required_rules())
+    cleaner.wait_log(**used)
+    stage.finish()
+    assert cleaner.wait() == 0
+    stage.wait_gone()
+
+
+@pytest.mark.parametrize("code", [403, 422])
+def test_an_idle_job_that_may_not_be_deleted_lives_on_with_its_service(stage, code):
+    """An admission webhook refuses; its words are told once, and no recovery in between."""
+    stage.needs("metrics", "admission")
+    stage.deploy(cpu=IDLE)
+    stage.cluster.deny("delete", "Job", JOB, code)
+    cleaner = stage.run(fast=True)
+    refusal = cleaner.wait_log(msg="request refused", verb="delete", resource="jobs")
+    assert refusal["status"] == code and "denied the request: not today" in refusal["error"]
+    cleaner.wait_log(msg="refused", verb="delete")     # once more, and still it is no news
+    assert set(stage.objects()) == {JOB, SERVICE, SELF} and len(stage.pods()) == 1
+    assert not cleaner.log(msg="recovered") and len(cleaner.log(msg="request refused")) == 1
+    (kind, _, message), = stage.events()
+    assert kind == "Warning" and "not today" in message
+    stage.cluster.allow()
+    assert cleaner.wait() == 0
+    assert stage.summary()["trigger"] == "idle"
+    stage.wait_gone()
+
+
+def test_an_adoption_that_is_refused_is_told_in_the_servers_words(stage):
+    stage.needs("admission")
+    stage.deploy(cpu=ACTIVE)
+    stage.cluster.deny("patch", "Service", SERVICE, 422)
+    cleaner = stage.watched(fast=True)
+    refusal = cleaner.wait_log(msg="request refused", verb="patch", resource="services")
+    assert (refusal["status"], refusal["level"]) == (422, "warn")
+    assert "denied the request: not today" in refusal["error"]
+    stage.finish()
+    assert cleaner.wait() == 0
+    stage.wait_gone()
+
+
+def test_while_nobody_can_tell_whose_the_name_is_nothing_is_touched(stage):
+    """The watch says that the Job is gone; no read may say who has its name now."""
+    stage.needs("controllers")
+    stage.deploy(cpu=ACTIVE)
+    cleaner = stage.watched(fast=True)
+    cleaner.wait_log(msg="service adopted")
+    stage.cluster.set_rules(required_rules() - {("batch", "jobs", "get"), ("batch", "jobs", "list")})
+    stage.delete(JOB, SELF)
+    wait_for(lambda: not stage.objects(), "the Service collected", 20)
+    stage.deploy(cpu="0")
+    new = stage.uids()
+    cleaner.wait_log(msg="permission missing", verb="get", resource="jobs")
+    stays(cleaner, 2)
+    assert stage.uids() == new and len(stage.pods()) == 1
+    stage.cluster.set_rules(required_rules())
+    assert cleaner.wait() == 0
+    assert stage.uids() == new and len(stage.pods()) == 1
+
 
 def test_little_is_enough(stage):
     """Nobody knows 1.1's Role: get and delete, and what it read. A refusal is told when a second
@@ -240,6 +408,7 @@ def test_a_restart_of_the_api_server_is_survived(stage):
     cleaner = stage.watched()
     stage.cluster.restart_api(while_down=lambda: cleaner.wait_log(msg="API server trouble"))
     cleaner.wait_log(msg="recovered", timeout=40)
+    assert cleaner.log(msg="permission missing") == []  # whatever it answers while it starts
     assert set(stage.objects()) == {JOB, SERVICE, SELF}
     stage.finish()
     assert cleaner.wait(40) == 0
@@ -257,6 +426,18 @@ def test_a_token_that_is_refused_is_read_again(stage):
     cleaner.wait_log(msg="job state", to="live")
     stays(cleaner, 3)       # and asks once more for our own Job's uid
     stage.finish()
+    assert cleaner.wait() == 0
+    stage.wait_gone()
+
+
+def test_a_signal_when_the_job_is_gone_ends_the_teardown_first(stage):
+    """People delete both Jobs at once: the Service is all that is left, and nobody comes back."""
+    stage.deploy(cpu=ACTIVE)
+    cleaner = stage.watched(ADOPT_SERVICE="false")
+    cleaner.signal(signal.SIGSTOP)
+    stage.delete(JOB)
+    cleaner.signal()
+    cleaner.signal(signal.SIGCONT)
     assert cleaner.wait() == 0
     stage.wait_gone()
 
