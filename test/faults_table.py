@@ -603,7 +603,7 @@ def print_table(results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("-n", default="5", help="pytest workers")
+    parser.add_argument("-n", default="8", help="pytest workers")
     parser.add_argument("-k", default="", help="as for pytest: only these requests or families")
     options = parser.parse_args()
     here = pathlib.Path(__file__).resolve().parent
