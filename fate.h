@@ -55,6 +55,9 @@ enum fate self_fate(const struct world *w, const struct config *cfg);
 /* Until when a queue that the broker does not delete is tried. */
 int64_t queues_patience_ms(const struct world *w);
 
+/* So long a read of the Job's name tells whose the page of queues at hand is; 0: none has. */
+int64_t queues_are_told_until_ms(const struct world *w);
+
 /* Whose they are by now is asked so long of an API server that answers, but not to that. */
 int64_t whose_patience_ms(const struct world *w);
 

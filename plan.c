@@ -146,13 +146,14 @@ RULE(read_whose)
 	bool                  service = s->known == THERE && strcmp(s->uid, s->ours) != 0 &&
 		       read < w->asked[ASK_SERVICE].told_at;
 	bool pods = !job_seen(w) && staying_pod(w) && read < w->asked[ASK_PODS].told_at;
-	bool queue = (w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE) &&
-		     read < w->queues.page_at;
+	bool queue = w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE;
 	bool late = name_is_old(w) && self_is_next(w, cfg, now);
 
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
-	return service || pods || queue || late ? 0 : NEVER;
+	if (service || pods || late)
+		return 0;
+	return queue ? queues_are_told_until_ms(w) : NEVER;
 }
 
 /* ---- What follows the Job: its pods, its Service, its queues ---- */
@@ -256,9 +257,9 @@ RULE(list_queues)
 static int64_t queue_due_ms(const struct world *w, const struct config *cfg, int64_t now,
 			    enum queues_step step)
 {
-	bool read = w->asked[ASK_JOB].told > w->queues.page_at;
+	bool told = w->queues.step == step && now < queues_are_told_until_ms(w);
 
-	return w->queues.step == step && read ? queues_due_ms(w, cfg, now) : NEVER;
+	return told ? queues_due_ms(w, cfg, now) : NEVER;
 }
 
 RULE(ask_neighbour)
