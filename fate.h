@@ -64,6 +64,10 @@ int64_t whose_patience_ms(const struct world *w);
 /* Until when there is time for a teardown; NEVER: there is none. */
 int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg);
 
+/* A Job, or pods, that stay hold up the rest for 30 s, and three quarters of the time that is left.
+ */
+int64_t held_up_until_ms(const struct world *w, const struct config *cfg, int64_t since);
+
 /* All but our own Job is settled, and nothing is left that counts. */
 bool self_is_next(const struct world *w, const struct config *cfg, int64_t now);
 

@@ -417,8 +417,7 @@ static void fold_delete_service(struct world *w, const struct answer *r)
 
 static void fold_adopt(struct world *w, const struct answer *r, int64_t now)
 {
-	if (r->is.what == K8S_OK && r->service.owned &&
-	    is_same(r->service.uid, w->service.uid)) {
+	if (r->is.what == K8S_OK && r->service.owned && is_same(r->service.uid, w->service.uid)) {
 		set_uid(w->service.adopted, r->service.uid);
 		return;
 	}

@@ -13,7 +13,6 @@
 #define POLL_MIN_MS    INT64_C(100)
 #define POLL_MAX_MS    INT64_C(2000)
 #define PODS_GRACE_MS  INT64_C(20000) /* then the controllers are down, and we delete the pods */
-#define HELD_UP_MS     INT64_C(30000) /* a Job, or pods, that stay so long hold up nothing more */
 #define SELF_MS        INT64_C(10000) /* for our own Job, behind the deadline */
 
 /* ---- The rules: each says when its request is due, NEVER if it is not wanted ---- */
@@ -200,14 +199,16 @@ static int64_t rest_due_ms(const struct world *w, const struct config *cfg)
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
 	if (job_has_ended(w))
-		return pods_fate(w) || w->asked[ASK_PODS].refused ? 0
-								  : job_ended_ms(w) + HELD_UP_MS;
+		return pods_fate(w) || w->asked[ASK_PODS].refused
+			       ? 0
+			       : held_up_until_ms(w, cfg, job_ended_ms(w));
 	if (w->deleting_ms)
-		return w->deleting_ms + HELD_UP_MS;
+		return held_up_until_ms(w, cfg, w->deleting_ms);
 	if (!w->job.finished)
 		return NEVER;
-	return job_kept_until_ms(w, cfg) || is_refused(w, ASK_DELETE_JOB) ? w->over.ms
-									  : w->over.ms + HELD_UP_MS;
+	return job_kept_until_ms(w, cfg) || is_refused(w, ASK_DELETE_JOB)
+		       ? w->over.ms
+		       : held_up_until_ms(w, cfg, w->over.ms);
 }
 
 RULE(read_service)
