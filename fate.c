@@ -2,7 +2,9 @@
 
 #define SIGNAL_MS     INT64_C(22500) /* a signal leaves 25 s to a teardown; 2 to tell what is left */
 #define SIGNAL_TWO_MS INT64_C(500)   /* ... and a second one 1 s */
+#define HELD_UP_MS    INT64_C(30000)
 #define SELF_TRIES    3
+#define WHOSE_MS      INT64_C(30000) /* a slow broker, a sleep: read again */
 #define WHOSE_TRIES   3 /* a pause that the server asked for is no answer to them all */
 
 /* ---- Deadlines ---- */
@@ -18,6 +20,13 @@ int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg)
 	if (w->signals)
 		d = min_ms(d, w->signal_ms + (w->signals == 1 ? SIGNAL_MS : SIGNAL_TWO_MS));
 	return d;
+}
+
+int64_t held_up_until_ms(const struct world *w, const struct config *cfg, int64_t since)
+{
+	int64_t from = w->signals ? max_ms(since, w->signal_ms) : since;
+
+	return min_ms(since + HELD_UP_MS, from + (teardown_deadline_ms(w, cfg) - from) / 4 * 3);
 }
 
 /* ---- What has become of each thing ---- */
@@ -91,6 +100,13 @@ int64_t queues_patience_ms(const struct world *w)
 				: NEVER;
 }
 
+int64_t queues_are_told_until_ms(const struct world *w)
+{
+	const struct asked *read = &w->asked[ASK_JOB];
+
+	return read->told > w->queues.page_at ? read->told_ms + WHOSE_MS : 0;
+}
+
 int64_t whose_patience_ms(const struct world *w)
 {
 	const struct queues *q = &w->queues;
@@ -98,8 +114,8 @@ int64_t whose_patience_ms(const struct world *w)
 	bool                 at_hand = q->step == QUEUES_NEIGHBOUR || q->step == QUEUES_DELETE;
 	bool no = is_refused(w, ASK_JOB) || (read->status >= 500 && read->failed >= WHOSE_TRIES);
 
-	return at_hand && no && read->told < q->page_at && job_has_ended(w)
-		       ? w->asked[ASK_QUEUES].told_ms + QUEUES_PATIENCE_MS
+	return at_hand && no && job_has_ended(w)
+		       ? max_ms(w->asked[ASK_QUEUES].told_ms, read->told_ms) + QUEUES_PATIENCE_MS
 		       : NEVER;
 }
 

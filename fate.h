@@ -55,11 +55,18 @@ enum fate self_fate(const struct world *w, const struct config *cfg);
 /* Until when a queue that the broker does not delete is tried. */
 int64_t queues_patience_ms(const struct world *w);
 
+/* So long a read of the Job's name tells whose the page of queues at hand is; 0: none has. */
+int64_t queues_are_told_until_ms(const struct world *w);
+
 /* Whose they are by now is asked so long of an API server that answers, but not to that. */
 int64_t whose_patience_ms(const struct world *w);
 
 /* Until when there is time for a teardown; NEVER: there is none. */
 int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg);
+
+/* A Job, or pods, that stay hold up the rest for 30 s, and three quarters of the time that is left.
+ */
+int64_t held_up_until_ms(const struct world *w, const struct config *cfg, int64_t since);
 
 /* All but our own Job is settled, and nothing is left that counts. */
 bool self_is_next(const struct world *w, const struct config *cfg, int64_t now);

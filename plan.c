@@ -13,7 +13,6 @@
 #define POLL_MIN_MS    INT64_C(100)
 #define POLL_MAX_MS    INT64_C(2000)
 #define PODS_GRACE_MS  INT64_C(20000) /* then the controllers are down, and we delete the pods */
-#define HELD_UP_MS     INT64_C(30000) /* a Job, or pods, that stay so long hold up nothing more */
 #define SELF_MS        INT64_C(10000) /* for our own Job, behind the deadline */
 
 /* ---- The rules: each says when its request is due, NEVER if it is not wanted ---- */
@@ -146,13 +145,14 @@ RULE(read_whose)
 	bool                  service = s->known == THERE && strcmp(s->uid, s->ours) != 0 &&
 		       read < w->asked[ASK_SERVICE].told_at;
 	bool pods = !job_seen(w) && staying_pod(w) && read < w->asked[ASK_PODS].told_at;
-	bool queue = (w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE) &&
-		     read < w->queues.page_at;
+	bool queue = w->queues.step == QUEUES_NEIGHBOUR || w->queues.step == QUEUES_DELETE;
 	bool late = name_is_old(w) && self_is_next(w, cfg, now);
 
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
-	return service || pods || queue || late ? 0 : NEVER;
+	if (service || pods || late)
+		return 0;
+	return queue ? queues_are_told_until_ms(w) : NEVER;
 }
 
 /* ---- What follows the Job: its pods, its Service, its queues ---- */
@@ -199,14 +199,16 @@ static int64_t rest_due_ms(const struct world *w, const struct config *cfg)
 	if (!w->over.trigger || w->name == NAME_OTHER)
 		return NEVER;
 	if (job_has_ended(w))
-		return pods_fate(w) || w->asked[ASK_PODS].refused ? 0
-								  : job_ended_ms(w) + HELD_UP_MS;
+		return pods_fate(w) || w->asked[ASK_PODS].refused
+			       ? 0
+			       : held_up_until_ms(w, cfg, job_ended_ms(w));
 	if (w->deleting_ms)
-		return w->deleting_ms + HELD_UP_MS;
+		return held_up_until_ms(w, cfg, w->deleting_ms);
 	if (!w->job.finished)
 		return NEVER;
-	return job_kept_until_ms(w, cfg) || is_refused(w, ASK_DELETE_JOB) ? w->over.ms
-									  : w->over.ms + HELD_UP_MS;
+	return job_kept_until_ms(w, cfg) || is_refused(w, ASK_DELETE_JOB)
+		       ? w->over.ms
+		       : held_up_until_ms(w, cfg, w->over.ms);
 }
 
 RULE(read_service)
@@ -256,9 +258,9 @@ RULE(list_queues)
 static int64_t queue_due_ms(const struct world *w, const struct config *cfg, int64_t now,
 			    enum queues_step step)
 {
-	bool read = w->asked[ASK_JOB].told > w->queues.page_at;
+	bool told = w->queues.step == step && now < queues_are_told_until_ms(w);
 
-	return w->queues.step == step && read ? queues_due_ms(w, cfg, now) : NEVER;
+	return told ? queues_due_ms(w, cfg, now) : NEVER;
 }
 
 RULE(ask_neighbour)

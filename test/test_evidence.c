@@ -249,6 +249,10 @@ TALES(whose_queues,
 	      { "... without a word: that is an outage",
 		OVER "queues:names=a +1 job:unreachable job:unreachable job:unreachable +59.1",
 		"queues-fate=none" },
+	      { "... nor where they were told in between",
+		OVER "queues:names=a+b job:absent +30 delete-queue job:absent +20 job:refused "
+		     "job:refused +11",
+		"queues-fate=none" },
 	      { "... of one that is kept",
 		"cfg:broker,completed-grace=1000 self list watch service job "
 		"job:complete service delete-service queues:names=a job:refused job:refused +61",

@@ -163,6 +163,17 @@ def test_a_finalizer_holds_the_service_up_for_thirty_seconds(world):
     assert cleaner.wait() == 0
 
 
+def test_a_short_teardown_is_no_reason_to_leave_the_service(world):
+    """It waited for thirty seconds that there were not."""
+    world.pair(cpu="900m", finalizers=["example.com/keep"])
+    cleaner = world.run(speed=20, ADOPT_SERVICE="false", CHECK_INTERVAL_SECONDS=10,
+                        TEARDOWN_TIMEOUT_SECONDS=20)
+    cleaner.wait_log(msg="active")
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 1
+    assert world.left() == {JOB, SELF, "pod"} and world.summary()["service"] == "deleted"
+
+
 def test_one_on_a_job_that_somebody_deletes_does_not_hold_it_up_longer(world):
     """The same, without a DELETE of ours."""
     world.pair(cpu="900m", finalizers=["example.com/keep"])

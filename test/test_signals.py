@@ -130,6 +130,23 @@ def test_both_jobs_deleted_at_once(world):
     world.wait_gone()
 
 
+def test_both_in_the_foreground_with_a_pod_that_takes_its_time(world):
+    """It waited for thirty seconds, of which a signal leaves 25: the Service and queues stayed."""
+    world.pair(cpu="900m")
+    pod, = world.kube.pods(JOB)
+    world.kube.edit("pod", pod["metadata"]["name"],
+                    lambda p: p["metadata"].update(finalizers=["example.com/keep"]))
+    with Broker(f"grpc-job-{JOB_ID}-a") as broker:
+        cleaner = world.run(speed=20, ADOPT_SERVICE="false", CHECK_INTERVAL_SECONDS=10,
+                            **broker.env)
+        cleaner.wait_log(msg="active")
+        world.kube.delete_job(JOB, policy="Foreground")
+        cleaner.signal()
+        assert cleaner.wait(10) == 1
+        assert world.kube.job(JOB) and not world.kube.service(SERVICE)
+        assert broker.names == set()
+
+
 def test_a_signal_while_it_reads_something_slow(world):
     """The read gives way to the one that is wanted within a second."""
     cleaner = quiet(world, CHECK_INTERVAL_SECONDS=0.3)

@@ -3,6 +3,8 @@ then it goes, whatever has become of the queues: thirty that stay stop the job s
 
 Every scenario holds the lock against the cluster at the very moment in which it is given up.
 """
+import signal
+
 import pytest
 
 from conftest import JOB, JOB_ID, SELF, SERVICE
@@ -226,6 +228,20 @@ def test_queues_of_which_nobody_can_tell_whose_they_are_hold_it_for_a_minute(slo
     assert_free(slot, cleaner)
     assert broker.ours() == before == set(slot.summary()["queues_left"])
     assert 60 <= slot.summary()["seconds"] <= 60 + ON_TIME
+
+
+def test_what_was_read_before_a_sleep_does_not_tell_whose_the_queues_are(slot, broker):
+    """Those of the page went, however old the read of the Job's name was by then."""
+    def sleep(exchange):
+        forward(exchange)
+        cleaner.signal(signal.SIGSTOP)
+        slot.kube.call(slot.kube.create_job, JOB, cpu="900m")
+        slot.kube.later(2, cleaner.signal, signal.SIGCONT)
+    broker.proxy.fault(sleep, "DELETE")
+    cleaner = ended(slot, **broker.env())
+    assert cleaner.wait() == 0
+    assert len(broker.ours()) == 2 and slot.kube.job(JOB)
+    assert slot.summary()["queues"] == "newcomer"
 
 
 # ---- Neighbours: a queue goes by its name alone ----

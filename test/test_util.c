@@ -1,5 +1,26 @@
 /* Errors, bounded buffers, lines in every chunk size, times, numbers, names, backoff. */
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "unit.h"
+
+static clockid_t asked;
+
+/* In the place of libc's. */
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	asked = id;
+	return (int)syscall(SYS_clock_gettime, id, ts);
+}
+
+/* Evidence ages while the machine sleeps: CLOCK_MONOTONIC would stand still. */
+static void the_clock_goes_on_while_the_machine_sleeps(void **state)
+{
+	(void)state;
+	assert_true(now_ms() > 0);
+	assert_int_equal(asked, CLOCK_BOOTTIME);
+}
 
 static void the_first_cause_wins(void **state)
 {
@@ -321,6 +342,7 @@ static void files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_clock_goes_on_while_the_machine_sleeps),
 		cmocka_unit_test(the_first_cause_wins),
 		cmocka_unit_test(buffers_keep_their_limit),
 		cmocka_unit_test(lines_in_every_chunk_size),

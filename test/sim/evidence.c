@@ -393,5 +393,6 @@ bool evidence_service_first(const struct service *s)
 /* It came between our look at the Job's name and the DELETE of the queue, which is of that page. */
 bool evidence_queue_window(const struct queue *q)
 {
-	return q->declared_ms >= e.read_ms && e.queues_since_read <= 101;
+	return q->declared_ms >= e.read_ms && e.queues_since_read <= 101 &&
+	       sim_ms() - e.read_ms <= SEC(60);
 }
