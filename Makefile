@@ -65,7 +65,7 @@ SIM      := build/sim
 SIM_C    := $(wildcard test/sim/*.c)
 SIM_PROG := $(filter-out http.c,$(SRCS))
 SIM_WRAP := clock_gettime getrandom signalfd read write sigprocmask sigaction prctl malloc_trim
-SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES)) --known test/sim/known
+SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES))
 
 # Its statics in sections of their own, so that each start of the program finds them as they were.
 $(B)/prog.o: $(SIM_PROG:%.c=$(B)/%.o)
@@ -87,7 +87,7 @@ sim-build:
 sim: sim-build
 	$(SIM)/sim $(SIM_ARGS)
 sim-all: sim-build
-	$(SIM)/sim --known test/sim/known --all test/sim/stories/*.txt
+	$(SIM)/sim --all test/sim/stories/*.txt
 sim-mutations:
 	test/sim/mutations.sh
 sim-asan:

@@ -136,6 +136,10 @@ static bool check_need(struct check *c, const struct need *n)
 	}
 	if (allowed)
 		row(c, STATE_OK, what, "", "");
+	else if (n->resource == K8S_PODS && n->verb == K8S_LIST && c->a->cfg->target_container[0])
+		row(c, STATE_OPTIONAL, what,
+		    "nothing tells when TARGET_CONTAINER has ended; no last look at the pods",
+		    rule);
 	else
 		row(c, n->without ? STATE_OPTIONAL : STATE_MISSING, what,
 		    n->without ? n->without : "nothing can be torn down without it", rule);

@@ -74,6 +74,10 @@ static const struct setting vars[] = {
 	  "CA certificates (PEM) to verify an https broker against" },
 	{ "RABBITMQ_QUEUE_PREFIX", SETTING_TEXT, STR(rabbitmq_queue_prefix), NULL, 0, 0,
 	  "grpc-job-$JOB_ID-", "queues whose names start with this belong to the job" },
+	{ "TARGET_CONTAINER", SETTING_LABEL, STR(target_container), NULL, 0, 0, "-",
+	  "judge this container alone: its CPU is the job's, and when it has ended for good, so "
+	  "has "
+	  "the job, whatever sidecar runs on" },
 	{ "DRY_RUN", SETTING_BOOL, AT(dry_run), "false", 0, 0, NULL,
 	  "change nothing: log what would be deleted, then exit 0" },
 	{ "LOG_FORMAT", SETTING_LOG_FORMAT, AT(log_format), "text", 0, 0, NULL,
@@ -380,7 +384,9 @@ void config_log(const struct config *cfg)
 	log_info("settings", LS("api", cfg->api_url), LS("check_cpu", yes_no(cfg->check_cpu)),
 		 LS("threshold", threshold), LI("max_idle_count", cfg->max_idle_count),
 		 LI("min_distinct_samples", cfg->min_distinct_samples),
-		 LI("interval_ms", cfg->interval_ms), LI("startup_grace_ms", cfg->startup_grace_ms),
+		 LI("interval_ms", cfg->interval_ms),
+		 LIF(cfg->target_container[0], LS("container", cfg->target_container)),
+		 LI("startup_grace_ms", cfg->startup_grace_ms),
 		 LI("pending_timeout_ms", cfg->pending_timeout_ms),
 		 LI("missing_timeout_ms", cfg->missing_timeout_ms),
 		 LI("completed_grace_ms", cfg->completed_grace_ms),

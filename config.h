@@ -30,6 +30,7 @@ struct config {
 	int64_t  interval_ms;
 	int64_t  startup_grace_ms;
 	uint32_t min_distinct_samples;
+	char     target_container[LABEL_SIZE]; /* judged alone; "" = all are */
 
 	/* other triggers and graces; 0 = off */
 	int64_t pending_timeout_ms;

@@ -201,3 +201,33 @@ bool self_is_next(const struct world *w, const struct config *cfg, int64_t now)
 	       fates_are_complete(&f) && f.job != FATE_NEWCOMER &&
 	       !queues_are_cut_short(w, cfg, now);
 }
+
+/* ---- The end ---- */
+
+bool teardown_is_stopped(const struct world *w, const struct config *cfg, int64_t now)
+{
+	if (!w->signals)
+		return false;
+	if (!w->over.trigger)
+		return signal_is_answered(w);
+	if (now >= job_kept_until_ms(w, cfg))
+		return false;
+	if (now >= teardown_deadline_ms(w, cfg))
+		return true;
+	/* the last walk is for whoever comes behind the Job */
+	bool queues = queues_fate(w, cfg, now) ||
+		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
+	return signal_is_answered(w) && service_fate(w) && queues;
+}
+
+bool teardown_is_over(const struct world *w, const struct config *cfg, int64_t now)
+{
+	struct fates f = fates_of(w, cfg, now);
+	int64_t      deadline = teardown_deadline_ms(w, cfg);
+
+	if (!f.job || !f.pods || !f.service || !f.queues)
+		return now >= deadline;
+	if (!self_is_next(w, cfg, now))
+		return true;
+	return self_fate(w, cfg) || now >= deadline + (w->signals ? 0 : SELF_MS);
+}

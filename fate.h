@@ -71,6 +71,19 @@ int64_t held_up_until_ms(const struct world *w, const struct config *cfg, int64_
 /* All but our own Job is settled, and nothing is left that counts. */
 bool self_is_next(const struct world *w, const struct config *cfg, int64_t now);
 
+/* The Job was read behind the last signal. */
+static inline bool signal_is_answered(const struct world *w)
+{
+	return w->asked[ASK_JOB].sent > w->signal_seq;
+}
+
+/* A signal while nothing is decided, or while a finished Job is kept for its logs. */
+bool teardown_is_stopped(const struct world *w, const struct config *cfg, int64_t now);
+
+/* All is settled, or time is up. */
+bool teardown_is_over(const struct world *w, const struct config *cfg, int64_t now);
+
+#define SELF_MS     INT64_C(10000) /* for our own Job, behind the deadline */
 #define LAST_POD_MS INT64_C(60000) /* a terminating pod may declare its queue again */
 
 #endif

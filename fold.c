@@ -65,6 +65,8 @@ static void take_job(struct world *w, const struct k8s_job *job, uint64_t sent, 
 
 	if (!job_seen(w))
 		w->pending_since_ms = now;
+	if (job->ready != w->job.ready || job->active != w->job.active)
+		w->pods.news = w->seq;
 	w->job = *job;
 	w->name = NAME_OURS;
 	if (finished) {
@@ -219,8 +221,15 @@ static void take_reading(struct world *w, const struct config *cfg, struct pod_m
 	i->metrics = *m;
 	*m = (struct pod_metrics){ 0 };
 	w->ever_ran |= i->metrics.pods > 0;
+	const char *target = cfg->target_container;
+	bool        lacks = target[0] && !pod_metrics_only(&i->metrics, target);
 	i->reading =
 		metrics_judge(&i->metrics, cfg->threshold_nanocores, w->job.active, date_ms, &why);
+	if (lacks && i->reading != READING_UNKNOWN) {
+		i->reading = READING_UNKNOWN;
+		why = "TARGET_CONTAINER is not in the metrics of each pod";
+		w->pods.news = i->why == why ? w->pods.news : w->seq; /* has it ended? */
+	}
 	if (in_startup_grace(w, cfg, date_ms)) {
 		i->reading = READING_UNKNOWN;
 		why = "start-up grace";
@@ -299,6 +308,24 @@ static void start_gathering(struct world *w, const struct config *cfg, const str
 	}
 }
 
+/* One that is being deleted is replaced, and one that has ended is for the Job's own status. */
+static void judge_container(struct world *w, const struct config *cfg, int64_t now)
+{
+	const struct k8s_pod       *p = only_pod(w, now);
+	const struct k8s_container *c = p && p->running && !p->deleting
+						? k8s_pod_container(p, cfg->target_container)
+						: NULL;
+
+	if (!c || !c->for_good) {
+		w->ended.how = JOB_NOT_FINISHED;
+		return;
+	}
+	w->ended = (struct ended){ .how = c->exit_code ? JOB_FAILED : JOB_COMPLETE,
+				   .exit_code = c->exit_code,
+				   .unix_ms = c->ended_ms,
+				   .ms = w->ended.how ? w->ended.ms : now };
+}
+
 static void fold_pods(struct world *w, const struct config *cfg, struct answer *r, int64_t now)
 {
 	if (r->is.what != K8S_OK && w->idle.gathering)
@@ -314,8 +341,10 @@ static void fold_pods(struct world *w, const struct config *cfg, struct answer *
 		w->pods.empty = w->pods.list.count ? 0 : w->pods.empty ? w->pods.empty : w->seq;
 	if (w->idle.gathering && r->is.sent >= w->idle.gathering)
 		start_gathering(w, cfg, r);
-	const char *why =
-		w->idle.look && w->idle.reading == READING_IDLE ? pods_contradict(w, now) : NULL;
+	if (!w->over.trigger)
+		judge_container(w, cfg, now);
+	bool        rests_on_it = w->idle.look && trigger_due(w, cfg, now) == TRIGGER_IDLE;
+	const char *why = rests_on_it ? pods_contradict(w, cfg, now) : NULL;
 	if (why) {
 		idle_forget(&w->idle);
 		idle_unknown(&w->idle, why);
@@ -488,11 +517,13 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_DELETE_JOB: fold_delete_job(w, r, open, now); break;
 	case ASK_DELETE_POD: fold_delete_pod(w, r, now); break;
 	case ASK_DELETE_SERVICE: fold_delete_service(w, r); break;
-	case ASK_EVENT: /* one try */
+	case ASK_EVENT: /* one try, in the order of report_event_new() */
 		if (w->event_due)
 			w->event_due = false;
-		else
+		else if (w->refusal_due)
 			w->refusal_due = false;
+		else
+			w->waiting.event_due = false;
 		break;
 	case ASK_QUEUES:
 	case ASK_NEIGHBOUR:

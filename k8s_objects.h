@@ -20,6 +20,7 @@
 #define K8S_SELECTOR_SIZE 1024 /* `key=value,key=value`; it goes into a URL */
 #define K8S_HOLD_SIZE     64
 #define K8S_WORDS_SIZE    512
+#define K8S_MESSAGE_SIZE  301 /* of the cluster's words, in a line of ours */
 
 #define K8S_HOLD_ANNOTATION "cleanup-grpc/hold"
 
@@ -29,20 +30,23 @@ struct k8s_job {
 	char name[K8S_NAME_SIZE];
 	char uid[K8S_UID_SIZE];
 	char version[K8S_VERSION_SIZE];
-	char selector[K8S_SELECTOR_SIZE];      /* spec.selector.matchLabels; "" = unusable */
-	enum job_finished finished;            /* condition Complete or Failed is True */
-	int64_t           finished_ms;         /* Unix, of that condition; -1 unknown */
-	int64_t           created_ms;          /* Unix; -1 unknown */
-	int64_t           started_ms;          /* Unix, status.startTime; -1 unknown */
-	int64_t           ttl_ms;              /* ttlSecondsAfterFinished; -1 none */
-	uint32_t          active;              /* status.active: pods not finished */
-	int32_t           ready;               /* status.ready; -1: the server has none */
-	bool              suspended;           /* spec.suspend or condition Suspended */
-	bool              deleting;            /* has a deletionTimestamp */
-	bool              foreground;          /* finalizer foregroundDeletion */
-	bool              orphaning;           /* finalizer orphan: its pods would stay */
-	bool              has_hold;            /* has the annotation */
+	char selector[K8S_SELECTOR_SIZE]; /* spec.selector.matchLabels; "" = unusable */
+	enum job_finished finished;       /* condition Complete or Failed is True */
+	int64_t           finished_ms;    /* Unix, of that condition; -1 unknown */
+	int64_t           created_ms;     /* Unix; -1 unknown */
+	int64_t           started_ms;     /* Unix, status.startTime; -1 unknown */
+	int64_t           ttl_ms;         /* ttlSecondsAfterFinished; -1 none */
+	uint32_t          active;         /* status.active: pods not finished */
+	bool              one_pod;        /* no second one is or will be wanted beside its pod */
+	bool              retries;        /* should that one fail, another takes its place */
+	int32_t           ready;          /* status.ready; -1: the server has none */
+	bool              suspended;      /* spec.suspend or condition Suspended */
+	bool              deleting;       /* has a deletionTimestamp */
+	bool              foreground;     /* finalizer foregroundDeletion */
+	bool              orphaning;      /* finalizer orphan: its pods would stay */
+	bool              has_hold;       /* has the annotation */
 	char              hold[K8S_HOLD_SIZE]; /* its value, cut to fit (then: no time) */
+	char ending[K8S_WORDS_SIZE]; /* FailureTarget, SuccessCriteriaMet since when; "" */
 };
 
 struct k8s_service {
@@ -64,18 +68,31 @@ struct k8s_status {
 	int64_t retry_after_ms;
 };
 
+/* A container as its pod's status has it. */
+struct k8s_container {
+	char   *name; /* owned */
+	bool    main; /* neither an init container nor a sidecar that is one */
+	bool    running;
+	bool    ended;    /* terminated, */
+	bool    for_good; /* ... and by the pod's restartPolicy not started again in this pod */
+	int     exit_code;
+	int64_t ended_ms; /* Unix; -1 unknown */
+};
+
 struct k8s_pod {
-	char    name[K8S_NAME_SIZE];
-	char    uid[K8S_UID_SIZE];
-	bool    running;  /* phase Running */
-	bool    finished; /* phase Succeeded or Failed */
-	bool    deleting;
-	int64_t deletion_ms;        /* Unix, when it should be gone by; -1 without */
-	bool    ready;              /* condition Ready is True */
-	bool    ran;                /* a container (no init container) runs, or has run */
-	char    waiting[64];        /* reason of the first container that waits; "" = none */
-	char  **running_containers; /* owned; names, init and sidecar containers included */
-	size_t  running_container_count;
+	char                  name[K8S_NAME_SIZE];
+	char                  uid[K8S_UID_SIZE];
+	bool                  running;  /* phase Running */
+	bool                  finished; /* phase Succeeded or Failed */
+	bool                  deleting;
+	int64_t               deletion_ms; /* Unix, when it should be gone by; -1 without */
+	bool                  ready;       /* condition Ready is True */
+	bool                  ran;         /* a container (no init container) runs, or has run */
+	char                  waiting[64]; /* reason of the first container that waits; "" = none */
+	bool                  unscheduled; /* condition PodScheduled is False */
+	char                  stuck[K8S_WORDS_SIZE]; /* of these two, in the cluster's words; "" */
+	struct k8s_container *containers;            /* owned; those that have a status */
+	size_t                container_count;
 };
 
 struct k8s_pods {
@@ -128,6 +145,9 @@ int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *er
 
 int  k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *err);
 void k8s_pods_fini(struct k8s_pods *p);
+
+/* Its main container of that name, or NULL. */
+const struct k8s_container *k8s_pod_container(const struct k8s_pod *pod, const char *name);
 
 /* ---- Bodies: a new string for free(), NULL when out of memory ---- */
 

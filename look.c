@@ -37,7 +37,23 @@ bool look_wants_reading(const struct world *w, const struct config *cfg, int64_t
 }
 
 /* Without status.ready and without the right to list pods nobody can know: then never. */
-bool look_knows_pending(const struct world *w, int64_t now)
+static bool look_knows_pending(const struct world *w, int64_t now)
 {
 	return !look_leaves_pods_out(w, now) || w->job.ready >= 0;
+}
+
+bool look_is_done(const struct world *w, const struct config *cfg, int64_t now)
+{
+	if (!look_has_pods(w, cfg, now) || !look_has_job(w, cfg, now))
+		return false;
+	switch (trigger_due(w, cfg, now)) {
+	case TRIGGER_IDLE: return !look_wants_reading(w, cfg, now);
+	case TRIGGER_PENDING: return look_knows_pending(w, now);
+	case TRIGGER_COMPLETED: /* by TARGET_CONTAINER: the pods tell, and nothing else */
+	case TRIGGER_FAILED: return is_looked_at(w, cfg, ASK_PODS, now);
+	case TRIGGER_NONE:
+	case TRIGGER_GONE:
+	case TRIGGER_MISSING: break;
+	}
+	return false;
 }

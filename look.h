@@ -17,7 +17,8 @@ bool look_has_job(const struct world *w, const struct config *cfg, int64_t now);
 /* The idle readings are enough, and the last of them is too old for a DELETE. */
 bool look_wants_reading(const struct world *w, const struct config *cfg, int64_t now);
 
-/* It can be known that no pod was ready: by status.ready, or by the pods. */
-bool look_knows_pending(const struct world *w, int64_t now);
+/* All of it is there, and bears out what is due. Pending: where pods may not be listed, nobody can
+ * know without status.ready; then never. */
+bool look_is_done(const struct world *w, const struct config *cfg, int64_t now);
 
 #endif

@@ -358,6 +358,22 @@ int pod_metrics_join(struct pod_metrics *sum, struct pod_metrics *m)
 	return 0;
 }
 
+bool pod_metrics_only(struct pod_metrics *m, const char *container)
+{
+	size_t  pods = 0; /* each has a container but once */
+	int64_t sum = 0;  /* no more than that of all */
+
+	for (size_t i = 0; i < m->container_count; i++)
+		if (strcmp(m->containers[i].name, container) == 0) {
+			sum += m->containers[i].nanocores;
+			pods++;
+		}
+	if (pods < m->pods)
+		return false;
+	m->nanocores = sum;
+	return true;
+}
+
 /* ---- Readings and the idle count ---- */
 
 enum reading metrics_judge(const struct pod_metrics *m, int64_t threshold_nanocores,

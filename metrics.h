@@ -44,7 +44,7 @@ struct metrics_container {
 struct pod_metrics {
 	size_t                    pods;       /* different ones */
 	uint64_t                  pod_set;    /* a digest of their names, in whatever order */
-	int64_t                   nanocores;  /* sum over all pods and containers */
+	int64_t                   nanocores;  /* sum over all pods and containers, or ..._only() */
 	int64_t                   oldest_ms;  /* Unix time of the oldest sample; 0 without pods */
 	int64_t                   window_ms;  /* the longest of the samples' windows; 0 = unknown */
 	struct metrics_container *containers; /* owned; each once */
@@ -68,6 +68,12 @@ int pod_metrics_join(struct pod_metrics *sum, struct pod_metrics *m);
 
 /* Whether the last answer had this container: exact names. */
 bool pod_metrics_has(const struct pod_metrics *m, const char *pod, const char *container);
+
+/*
+ * The sum becomes that of the containers of this name. Returns false, and *@m is as it was, if a
+ * pod has none: then nothing is known of it.
+ */
+bool pod_metrics_only(struct pod_metrics *m, const char *container);
 
 enum reading { READING_UNKNOWN, READING_IDLE, READING_ACTIVE };
 

@@ -13,7 +13,6 @@
 #define POLL_MIN_MS    INT64_C(100)
 #define POLL_MAX_MS    INT64_C(2000)
 #define PODS_GRACE_MS  INT64_C(20000) /* then the controllers are down, and we delete the pods */
-#define SELF_MS        INT64_C(10000) /* for our own Job, behind the deadline */
 
 /* ---- The rules: each says when its request is due, NEVER if it is not wanted ---- */
 
@@ -32,11 +31,6 @@ static int64_t poll_due_ms(const struct world *w, enum ask a, int64_t since_ms)
 	if (last < since_ms)
 		return since_ms;
 	return last + min_ms(max_ms(last - since_ms, POLL_MIN_MS), POLL_MAX_MS);
-}
-
-static bool signal_is_answered(const struct world *w)
-{
-	return w->asked[ASK_JOB].sent > w->signal_seq;
 }
 
 RULE(read_behind_signal)
@@ -97,14 +91,9 @@ RULE(look_at_job)
 	return look_has_pods(w, cfg, now) && !look_has_job(w, cfg, now) ? look_due_ms(w) : NEVER;
 }
 
-RULE(delete_idle_job)
+RULE(delete_live_job)
 {
-	if (!look_has_pods(w, cfg, now) || !look_has_job(w, cfg, now))
-		return NEVER;
-	if (idle_is_due(w, cfg, now) ? look_wants_reading(w, cfg, now)
-				     : !look_knows_pending(w, now))
-		return NEVER;
-	return look_due_ms(w);
+	return look_is_done(w, cfg, now) ? look_due_ms(w) : NEVER;
 }
 
 /* ---- The Job, read again ---- */
@@ -439,6 +428,16 @@ RULE(look_for_ready_pod)
 	return w->asked[ASK_PODS].sent_ms + max_ms(cfg->interval_ms, 1000);
 }
 
+/* TARGET_CONTAINER may have ended: no watch tells, but the Job's counters and the metrics hint. */
+RULE(look_for_ended_container)
+{
+	int64_t last = w->asked[ASK_PODS].sent_ms;
+
+	if (!cfg->target_container[0] || !job_is_live(w) || w->job.suspended)
+		return NEVER;
+	return w->pods.news > w->asked[ASK_PODS].told ? last + NEWS_MS : last + REREAD_MS;
+}
+
 enum how {
 	WHEN_IT_MAY = 0, /* not before it may be asked again */
 	URGENT = 1,      /* what is under way and can be asked again gives way to it */
@@ -463,7 +462,7 @@ static const struct rule {
 	{ "the last look: the Service", ASK_SERVICE, look_at_service, 0, LOOK_MS },
 	{ "the last look: the pods", ASK_PODS, look_at_pods, 0, 0 },
 	{ "the last look: the Job", ASK_JOB, look_at_job, 0, 0 },
-	{ "an idle or pending Job goes as it was looked at", ASK_DELETE_JOB, delete_idle_job, 0,
+	{ "an idle or pending Job goes as it was looked at", ASK_DELETE_JOB, delete_live_job, 0,
 	  0 },
 	{ "an event of its end: the Job is read", ASK_JOB, read_on_finish, URGENT, 0 },
 	{ "news of the Job: it is read", ASK_JOB, read_on_news, 0, 0 },
@@ -493,54 +492,26 @@ static const struct rule {
 	{ "... one pod's", ASK_POD_METRICS, check_pod, 0, 0 },
 	{ "may the pods be listed", ASK_PODS, may_list_pods, 0, 0 },
 	{ "was a pod ever ready", ASK_PODS, look_for_ready_pod, 0, 0 },
+	{ "has the container that is judged ended", ASK_PODS, look_for_ended_container, 0, 0 },
 };
 
 /* ---- The end ---- */
 
-/* A signal while nothing is decided, or while a finished Job is kept for its logs. */
-static bool is_stopped(const struct world *w, const struct config *cfg, int64_t now)
-{
-	if (!w->signals)
-		return false;
-	if (!w->over.trigger)
-		return signal_is_answered(w);
-	if (now >= job_kept_until_ms(w, cfg))
-		return false;
-	if (now >= teardown_deadline_ms(w, cfg))
-		return true;
-	/* the last walk is for whoever comes behind the Job */
-	bool queues = queues_fate(w, cfg, now) ||
-		      (w->queues.step == QUEUES_WALKED && !w->queues.refused.count);
-	return signal_is_answered(w) && service_fate(w) && queues;
-}
-
-static bool is_over(const struct world *w, const struct config *cfg, int64_t now)
-{
-	struct fates f = fates_of(w, cfg, now);
-	int64_t      deadline = teardown_deadline_ms(w, cfg);
-
-	if (!f.job || !f.pods || !f.service || !f.queues)
-		return now >= deadline;
-	if (!self_is_next(w, cfg, now))
-		return true;
-	return self_fate(w, cfg) || now >= deadline + (w->signals ? 0 : SELF_MS);
-}
-
 /* Whether a dry run would change something now, for good. */
 static bool is_dry_end(const struct world *w, const struct config *cfg, int64_t now)
 {
-	return cfg->dry_run && (w->over.trigger || delete_idle_job(w, cfg, now) <= now);
+	return cfg->dry_run && (w->over.trigger || delete_live_job(w, cfg, now) <= now);
 }
 
 static bool is_end(const struct world *w, const struct config *cfg, int64_t now, enum end *ret)
 {
 	struct fates f = fates_of(w, cfg, now);
 
-	if (is_stopped(w, cfg, now))
+	if (teardown_is_stopped(w, cfg, now))
 		*ret = END_SIGNALLED;
 	else if (is_dry_end(w, cfg, now))
 		*ret = END_DRY_RUN;
-	else if (is_over(w, cfg, now) && !w->event_due)
+	else if (teardown_is_over(w, cfg, now) && !w->event_due)
 		*ret = fates_are_complete(&f) && !queues_are_cut_short(w, cfg, now) ? END_TORN_DOWN
 										    : END_LEFT;
 	else
@@ -567,6 +538,7 @@ static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t 
 	if (w->over.trigger && w->queues.refused.count)
 		wake = later(wake, queues_patience_ms(w), now);
 	wake = later(wake, whose_patience_ms(w), now);
+	wake = later(wake, ended_due_ms(w, cfg), now);
 	return later(wake, pending_due_ms(w, cfg), now);
 }
 

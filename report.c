@@ -175,53 +175,13 @@ void report_changes(struct report *r, const struct world *w, const struct config
 	tell_adoption(r, w, cfg);
 	tell_trigger(r, w, cfg);
 	tell_grace(r, w, cfg, now);
+	report_container(r, w, cfg, now);
 	if (!cfg->dry_run)
 		tell_fates(r, w, cfg, now);
 	/* unknown without a reading: suspended, or the last look did not bear it out */
 	if (job_is_live(w) && w->idle.reading == READING_UNKNOWN && r->why != w->idle.why &&
 	    !job_is_on_hold(w, now))
 		report_reading(r, w, cfg);
-}
-
-/* ---- Readings ---- */
-
-static void tell_unknown(struct report *r, const struct world *w)
-{
-	const struct idle *i = &w->idle;
-	bool               same =
-		r->reading == READING_UNKNOWN && r->why && i->why && strcmp(r->why, i->why) == 0;
-
-	r->reading = READING_UNKNOWN;
-	r->why = i->why;
-	if (!same || i->cleared)
-		log_info("cpu unknown", LS("why", i->why), LI("count", i->count.count),
-			 LIF(i->cleared != NULL, LS("cleared", i->cleared)));
-}
-
-void report_reading(struct report *r, const struct world *w, const struct config *cfg)
-{
-	const struct idle *i = &w->idle;
-	char               cpu[CPU_TEXT_SIZE], limit[CPU_TEXT_SIZE], check[32], samples[32];
-	bool               idle = i->reading == READING_IDLE;
-	bool               waits = idle && i->count.count >= cfg->max_idle_count &&
-		     i->count.distinct < cfg->min_distinct_samples;
-	bool changed = i->cleared || r->reading != i->reading;
-
-	if (i->reading == READING_UNKNOWN) {
-		tell_unknown(r, w);
-		return;
-	}
-	cpu_format(cpu, i->metrics.nanocores);
-	cpu_format(limit, cfg->threshold_nanocores);
-	(void)snprintf(check, sizeof(check), "%u/%u", i->count.count, cfg->max_idle_count);
-	(void)snprintf(samples, sizeof(samples), "%u/%u", i->count.distinct,
-		       cfg->min_distinct_samples);
-	LOG_(idle || changed ? LOG_INFO : LOG_DEBUG, idle ? "idle check" : "active",
-	     LS("check", check), LS("cpu", cpu), LS("threshold", limit),
-	     LIF(waits, LS("samples", samples)), /* what it still waits for */
-	     LIF(idle && i->cleared, LS("cleared", i->cleared)));
-	r->reading = i->reading;
-	r->why = NULL;
 }
 
 /* ---- Requests that fail ---- */
@@ -424,8 +384,14 @@ void report_words(const struct world *w, const struct config *cfg, enum trigger 
 		(void)snprintf(out, size, "no pod was ready for %llds",
 			       (long long)(cfg->pending_timeout_ms / 1000));
 		break;
-	case TRIGGER_COMPLETED: (void)snprintf(out, size, "the Job completed"); break;
-	case TRIGGER_FAILED: (void)snprintf(out, size, "the Job failed"); break;
+	case TRIGGER_COMPLETED:
+	case TRIGGER_FAILED:
+		if (w->job.finished)
+			(void)snprintf(out, size, "the Job %s", trigger_name(t));
+		else
+			(void)snprintf(out, size, "container %s ended with exit code %d",
+				       cfg->target_container, w->ended.exit_code);
+		break;
 	case TRIGGER_GONE: (void)snprintf(out, size, "the Job was deleted"); break;
 	case TRIGGER_MISSING:
 		(void)snprintf(out, size, "the Job never appeared within %llds",
@@ -470,7 +436,8 @@ char *report_event_new(const struct world *w, const struct config *cfg)
 	}
 	int64_t cause = t == TRIGGER_IDLE      ? w->idle.count.first_ms
 			: t == TRIGGER_PENDING ? w->pending_since_ms
-					       : w->job.finished_ms;
+			: w->job.finished      ? w->job.finished_ms
+					       : w->ended.unix_ms;
 	report_words(w, cfg, t, words, sizeof(words));
 	return event_new(w, cfg, event_reason(t), words, false, cause);
 }

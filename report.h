@@ -32,6 +32,8 @@ struct report {
 	enum reading   reading;
 	const char    *why; /* literal: the last unknown reading's */
 	bool           kept;
+	bool           no_container; /* that no pod has TARGET_CONTAINER */
+	bool           ended;        /* that it has */
 	struct fates   fates;
 };
 
@@ -43,6 +45,10 @@ void report_changes(struct report *r, const struct world *w, const struct config
 
 /* One reading of the metrics, as it was folded in. */
 void report_reading(struct report *r, const struct world *w, const struct config *cfg);
+
+/* TARGET_CONTAINER, as far as the pods are known: it has ended, or no pod has it. */
+void report_container(struct report *r, const struct world *w, const struct config *cfg,
+		      int64_t now);
 
 /*
  * What came of a request. The first failure is logged, then one line a minute for each server, then

@@ -469,7 +469,7 @@ static void dry_run(struct run *r)
 	if (w->name == NAME_OTHER)
 		return;
 	if (!w->over.trigger) {
-		w->acting = idle_is_due(w, cfg, now_ms()) ? TRIGGER_IDLE : TRIGGER_PENDING;
+		w->acting = trigger_due(w, cfg, now_ms());
 		report_changes(&r->report, w, cfg, now_ms());
 	}
 	if (w->name == NAME_OURS && !w->deleting_ms)

@@ -79,18 +79,35 @@ bool job_is_on_hold(const struct world *w, int64_t now)
 	return h == HOLD_ON || h == HOLD_INVALID;
 }
 
+/* The end of a grace. By the API's time of the finish: a restarted cleaner does not start over. */
+static int64_t kept_until_ms(const struct world *w, const struct config *cfg, enum job_finished how,
+			     int64_t unix_ms, int64_t ms)
+{
+	int64_t since = unix_ms < 0 || !w->skewed ? ms : min_ms(ms, unix_ms - w->skew_ms);
+
+	return since + (how == JOB_COMPLETE ? cfg->completed_grace_ms : cfg->failed_grace_ms);
+}
+
 int64_t job_kept_until_ms(const struct world *w, const struct config *cfg)
 {
-	int64_t grace = w->over.trigger == TRIGGER_COMPLETED ? cfg->completed_grace_ms
-			: w->over.trigger == TRIGGER_FAILED  ? cfg->failed_grace_ms
-							     : 0;
+	enum trigger t = w->over.trigger;
+	int64_t      grace = t == TRIGGER_COMPLETED ? cfg->completed_grace_ms
+			     : t == TRIGGER_FAILED  ? cfg->failed_grace_ms
+						    : 0;
 
-	if (!grace || job_is_gone(w))
+	if (!grace || !w->job.finished || job_is_gone(w))
 		return 0;
-	if (w->job.finished_ms < 0 || !w->skewed)
-		return w->over.ms + grace;
-	/* a restarted cleaner does not start over */
-	return min_ms(w->over.ms, w->job.finished_ms - w->skew_ms) + grace;
+	return kept_until_ms(w, cfg, w->job.finished, w->job.finished_ms, w->over.ms);
+}
+
+int64_t ended_due_ms(const struct world *w, const struct config *cfg)
+{
+	const struct ended *e = &w->ended;
+	bool                counts = w->job.one_pod && w->job.active == 1 && !w->job.suspended;
+
+	if (!e->how || !job_is_live(w) || !counts || (e->how == JOB_FAILED && w->job.retries))
+		return NEVER;
+	return kept_until_ms(w, cfg, e->how, e->unix_ms, e->ms);
 }
 
 bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)
@@ -109,6 +126,16 @@ int64_t pending_due_ms(const struct world *w, const struct config *cfg)
 	return w->pending_since_ms + cfg->pending_timeout_ms;
 }
 
+enum trigger trigger_due(const struct world *w, const struct config *cfg, int64_t now)
+{
+	if (ended_due_ms(w, cfg) <= now)
+		return w->ended.how == JOB_COMPLETE ? TRIGGER_COMPLETED : TRIGGER_FAILED;
+	if (idle_is_due(w, cfg, now))
+		return TRIGGER_IDLE;
+	return pending_due_ms(w, cfg) <= now && !job_is_on_hold(w, now) ? TRIGGER_PENDING
+									: TRIGGER_NONE;
+}
+
 int64_t check_due_ms(const struct world *w, const struct config *cfg)
 {
 	if (!cfg->check_cpu || !job_is_live(w) || !w->job.selector[0] || w->job.suspended)
@@ -123,11 +150,25 @@ bool metrics_are_gathered(const struct world *w, int64_t now)
 	return a->refused >= REFUSED_BELIEVED && a->status == 403 && now < a->due_ms;
 }
 
-/* Of a node that does not tell any more that its pod has ended. */
-static bool is_lost(const struct world *w, const struct k8s_pod *p, int64_t now)
+bool pod_is_lost(const struct world *w, const struct k8s_pod *p, int64_t now)
 {
 	return p->deletion_ms >= 0 && w->skewed &&
 	       world_unix_ms(w, now) - p->deletion_ms > POD_LOST_MS;
+}
+
+const struct k8s_pod *only_pod(const struct world *w, int64_t now)
+{
+	const struct k8s_pod *only = NULL;
+
+	for (size_t i = 0; i < w->pods.list.count; i++) {
+		const struct k8s_pod *p = &w->pods.list.items[i];
+		if (p->finished || pod_is_lost(w, p, now))
+			continue;
+		if (only)
+			return NULL;
+		only = p;
+	}
+	return only;
 }
 
 const struct k8s_pod *pod_to_gather(const struct world *w)
@@ -136,7 +177,7 @@ const struct k8s_pod *pod_to_gather(const struct world *w)
 		return NULL;
 	for (size_t i = w->idle.next; i < w->pods.list.count; i++)
 		if (!w->pods.list.items[i].finished &&
-		    !is_lost(w, &w->pods.list.items[i], w->tick_ms))
+		    !pod_is_lost(w, &w->pods.list.items[i], w->tick_ms))
 			return &w->pods.list.items[i];
 	return NULL;
 }
@@ -169,27 +210,32 @@ const char *service_to_delete(const struct world *w)
 }
 
 /* NULL if this pod bears the last reading out. */
-static const char *pod_contradicts(const struct k8s_pod *p, const struct pod_metrics *m)
+static const char *pod_contradicts(const struct k8s_pod *p, const struct pod_metrics *m,
+				   const char *target)
 {
+	const struct k8s_container *judged = k8s_pod_container(p, target);
+
 	if (p->waiting[0])
 		return "a container waits";
 	if (!p->running)
 		return "a pod is not running yet";
-	for (size_t c = 0; c < p->running_container_count; c++)
-		if (!pod_metrics_has(m, p->name, p->running_containers[c]))
+	if (target[0] && !(judged && judged->running))
+		return "TARGET_CONTAINER does not run";
+	for (size_t c = 0; c < p->container_count; c++)
+		if (p->containers[c].running && !pod_metrics_has(m, p->name, p->containers[c].name))
 			return "a running container is not in the metrics";
 	return NULL;
 }
 
-const char *pods_contradict(const struct world *w, int64_t now)
+const char *pods_contradict(const struct world *w, const struct config *cfg, int64_t now)
 {
 	size_t running = 0;
 
 	for (size_t i = 0; i < w->pods.list.count; i++) {
 		const struct k8s_pod *p = &w->pods.list.items[i];
-		if (p->finished || is_lost(w, p, now))
+		if (p->finished || pod_is_lost(w, p, now))
 			continue;
-		const char *why = pod_contradicts(p, &w->idle.metrics);
+		const char *why = pod_contradicts(p, &w->idle.metrics, cfg->target_container);
 		if (why)
 			return why;
 		running++;
@@ -202,7 +248,7 @@ const char *pods_contradict(const struct world *w, int64_t now)
 uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64_t now)
 {
 	if (a == ASK_DELETE_JOB && !w->over.trigger)
-		w->acting = idle_is_due(w, cfg, now) ? TRIGGER_IDLE : TRIGGER_PENDING;
+		w->acting = trigger_due(w, cfg, now);
 	if (a == ASK_QUEUES && w->queues.step == QUEUES_WALKED)
 		queues_restart(&w->queues);
 	if (a == ASK_PODS && metrics_are_gathered(w, now) && check_due_ms(w, cfg) <= now)
@@ -250,14 +296,12 @@ void world_tick(struct world *w, const struct config *cfg, int64_t now)
 	if (live && w->job.suspended)
 		w->pending_since_ms = now; /* a suspended Job is not waiting for a node */
 	if (live && (w->job.suspended || job_is_on_hold(w, now))) {
-		idle_forget(&w->idle);
+		idle_count_clear(&w->idle.count); /* a look for another reason goes on */
 		idle_unknown(&w->idle, w->job.suspended ? "the job is suspended" : "held");
 	} else if (live && !w->job.selector[0]) {
 		idle_unknown(&w->idle, "the job has no selector by labels that can be used");
 	}
-	bool due = idle_is_due(w, cfg, now) ||
-		   (pending_due_ms(w, cfg) <= now && !job_is_on_hold(w, now));
-	if (!due)
+	if (!trigger_due(w, cfg, now))
 		w->idle.look = 0;
 	else if (!w->idle.look)
 		w->idle.look = ++w->seq;

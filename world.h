@@ -93,11 +93,29 @@ struct idle {
 	int64_t            date_ms;   /* of the first answer */
 };
 
+/* TARGET_CONTAINER has ended for good in the Job's only pod, as the pods were listed last. */
+struct ended {
+	enum job_finished how; /* JOB_NOT_FINISHED: it has not */
+	int               exit_code;
+	int64_t           unix_ms; /* -1 = unknown */
+	int64_t           ms;      /* when that was noticed */
+};
+
+/* Why nothing is decided, told every ten minutes: see waits.h. */
+struct waiting {
+	int64_t     due_ms; /* the next line; 0 = none yet */
+	unsigned    lines;
+	const char *reason; /* literal: of the last one; its name */
+	char        words[K8S_WORDS_SIZE];
+	bool        event_due; /* an Event is to say so, too */
+};
+
 struct pods {
 	struct k8s_pods list;   /* as listed last; owned */
 	uint64_t        empty;  /* seq: when a list behind the Job's end showed that none is left */
 	int64_t         act_ms; /* those that stay are not deleted once more before this */
 	char            kept[K8S_UID_SIZE]; /* whose DELETE failed last: those behind it are next */
+	uint64_t        news; /* seq: they may be other than as listed: for TARGET_CONTAINER */
 };
 
 /* Since when and why our Job is over: what starts the teardown. */
@@ -131,7 +149,8 @@ struct world {
 	uint64_t     gone;             /* seq of that */
 	int64_t      pending_since_ms; /* it waits for its first pod since */
 	bool         ever_ran;         /* a pod of it was ready, or has run */
-	enum trigger acting;           /* IDLE, PENDING: its DELETE was sent, for this reason */
+	struct ended ended;
+	enum trigger acting; /* its DELETE was sent while it lived, for this reason */
 	struct over  over;
 	uint64_t     ripe; /* seq: an ended Job is to go, or on its way; 0 = it is not */
 	int64_t      ripe_ms;
@@ -143,6 +162,7 @@ struct world {
 	int64_t watch_ms;                  /* when it was opened */
 
 	struct idle    idle;
+	struct waiting waiting;
 	struct pods    pods;
 	struct service service;
 
@@ -238,6 +258,12 @@ bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now);
 /* When no pod of it was ready for too long; NEVER if that is no matter. */
 int64_t pending_due_ms(const struct world *w, const struct config *cfg);
 
+/* When it counts as finished, as TARGET_CONTAINER has ended and the grace is over; else NEVER. */
+int64_t ended_due_ms(const struct world *w, const struct config *cfg);
+
+/* What a Job that lives is to be deleted for, once a last look bears it out. */
+enum trigger trigger_due(const struct world *w, const struct config *cfg, int64_t now);
+
 /* A reading is due, on the grid or because the last one is too old for what rests on it. */
 int64_t check_due_ms(const struct world *w, const struct config *cfg);
 
@@ -254,7 +280,13 @@ const struct k8s_pod *staying_pod(const struct world *w);
 const char *service_to_delete(const struct world *w);
 
 /* NULL if the pods, as they were listed, bear the last reading out, else why not (a literal). */
-const char *pods_contradict(const struct world *w, int64_t now);
+const char *pods_contradict(const struct world *w, const struct config *cfg, int64_t now);
+
+/* Of a node that does not tell any more that its pod has ended. */
+bool pod_is_lost(const struct world *w, const struct k8s_pod *p, int64_t now);
+
+/* The one that has not ended and is not lost; NULL: none, or several. */
+const struct k8s_pod *only_pod(const struct world *w, int64_t now);
 
 /* ---- Folding ---- */
 

@@ -102,6 +102,10 @@ static inline const char *idle_fact(const struct stage *s, const char *key)
 		return reading_words[w->idle.reading];
 	if (strcmp(key, "idle") == 0)
 		return idle_is_due(w, &s->cfg, s->now) ? "due" : "no";
+	if (strcmp(key, "ended") == 0)
+		return ended_due_ms(w, &s->cfg) > s->now ? "no"
+		       : w->ended.how == JOB_COMPLETE    ? "completed"
+							 : "failed";
 	if (strcmp(key, "look") == 0)
 		return w->idle.look ? "due" : "no";
 	if (strcmp(key, "grid") == 0)

@@ -141,11 +141,14 @@ static inline struct k8s_job stage_job(const char *mods)
 			     .deleting = mod(mods, "deleting"),
 			     .foreground = mod(mods, "foreground"),
 			     .orphaning = mod(mods, "orphaning"),
+			     .one_pod = !mod(mods, "parallel"),
+			     .retries = mod(mods, "retries"),
 			     .has_hold = mod(mods, "hold") };
 
 	mod_str(mods, "uid", "A", j.uid, sizeof(j.uid));
 	mod_str(mods, "version", "1", j.version, sizeof(j.version));
 	mod_str(mods, "hold", "", j.hold, sizeof(j.hold));
+	mod_str(mods, "ending", "", j.ending, sizeof(j.ending));
 	if (!mod(mods, "unselectable"))
 		(void)snprintf(j.selector, sizeof(j.selector), "controller-uid=%s", j.uid);
 	if (mod(mods, "finished"))
@@ -158,16 +161,20 @@ static inline struct k8s_job stage_job(const char *mods)
 }
 
 /* `pods=p+q` (default p), `cpu=9` (millicores of each; default 1), `at=30` (s of the sample),
- * `container=x`, `none`. */
+ * `container=x`, `side=900` (one more container, and its CPU), `none`. */
 static inline struct pod_metrics stage_metrics(const struct stage *s, const char *mods)
 {
 	struct pod_metrics m = { 0 };
 	struct buf         b = { .max = 10000 };
-	char               names[64], container[64], at[RFC3339_SIZE];
+	char               names[64], container[64], side[100] = "", at[RFC3339_SIZE];
 	const char        *sep = "";
 
 	mod_str(mods, "pods", "p", names, sizeof(names));
 	mod_str(mods, "container", "grpc", container, sizeof(container));
+	if (mod(mods, "side"))
+		(void)snprintf(side, sizeof(side),
+			       ",{\"name\":\"side\",\"usage\":{\"cpu\":\"%dm\"}}",
+			       (int)mod_n(mods, "side", 0));
 	rfc3339_format(at, UNIX + mod_ms(mods, "at", s->now - START), false);
 	assert_int_equal(buf_printf(&b, "{\"kind\":\"PodMetricsList\",\"items\":["), 0);
 	for (const char *p = mod(mods, "none") ? "" : names; *p; p++) {
@@ -177,8 +184,8 @@ static inline struct pod_metrics stage_metrics(const struct stage *s, const char
 			buf_printf(&b,
 				   "%s{\"metadata\":{\"name\":\"%c\"},\"timestamp\":\"%s\","
 				   "\"window\":\"15s\",\"containers\":[{\"name\":\"%s\",\"usage\":{"
-				   "\"cpu\":\"%dm\"}}]}",
-				   sep, *p, at, container, (int)mod_n(mods, "cpu", 1)),
+				   "\"cpu\":\"%dm\"}}%s]}",
+				   sep, *p, at, container, (int)mod_n(mods, "cpu", 1), side),
 			0);
 		sep = ",";
 	}
@@ -186,6 +193,20 @@ static inline struct pod_metrics stage_metrics(const struct stage *s, const char
 	assert_int_equal(pod_metrics_decode(b.data, b.len, &m, NULL), 0);
 	buf_fini(&b);
 	return m;
+}
+
+/* @ended: `/ended3`: with exit code 3, for good; `/ended3?`: not for good. NULL: it runs. */
+static inline void stage_container(struct k8s_pod *p, const char *name, const char *ended)
+{
+	p->containers[p->container_count++] = (struct k8s_container){
+		.name = strdup(name),
+		.main = true,
+		.running = !ended,
+		.ended = ended,
+		.for_good = ended && !strchr(ended, '?'),
+		.exit_code = ended ? (int)strtol(ended + 6, NULL, 10) : 0,
+		.ended_ms = -1,
+	};
 }
 
 static inline void stage_pod(const struct stage *s, const char *text, struct k8s_pod *p)
@@ -205,12 +226,14 @@ static inline void stage_pod(const struct stage *s, const char *text, struct k8s
 				 (int64_t)(strtod(strstr(text, "/lost") + 5, NULL) * 1000);
 	if (strstr(text, "/waiting"))
 		(void)copy_str(p->waiting, sizeof(p->waiting), "CrashLoopBackOff");
-	p->running_containers = calloc(2, sizeof(char *));
-	assert_non_null(p->running_containers);
+	if (strstr(text, "/unscheduled"))
+		p->unscheduled = true;
+	p->containers = calloc(2, sizeof(*p->containers));
+	assert_non_null(p->containers);
 	if (p->running)
-		p->running_containers[p->running_container_count++] = strdup("grpc");
+		stage_container(p, "grpc", strstr(text, "/ended"));
 	if (strstr(text, "/side"))
-		p->running_containers[p->running_container_count++] = strdup("side");
+		stage_container(p, "side", NULL);
 }
 
 /* `p`, `q/deleting` ...: names have one letter. */
@@ -356,6 +379,7 @@ static inline void stage_config(struct config *cfg, const char *mods)
 	cfg->dry_run = mod(mods, "dry");
 	if (mod(mods, "broker"))
 		(void)copy_str(cfg->rabbitmq_url, sizeof(cfg->rabbitmq_url), "http://broker:15672");
+	mod_str(mods, "container", "", cfg->target_container, sizeof(cfg->target_container));
 	cfg->max_idle_count = (uint32_t)mod_n(mods, "count", cfg->max_idle_count);
 	cfg->min_distinct_samples = (uint32_t)mod_n(mods, "distinct", cfg->min_distinct_samples);
 	cfg->interval_ms = mod_ms(mods, "interval", cfg->interval_ms);

@@ -306,13 +306,13 @@ static void pods_that_contradict(void **state)
 		print_message("  %s\n", rows[i].sentence);
 		stage_open(&s, "job:active=2 metrics:pods=p+q");
 		stage_tell(&s, rows[i].pods);
-		const char *why = pods_contradict(&s.w, s.now);
+		const char *why = pods_contradict(&s.w, &s.cfg, s.now);
 		assert_string_equal(why ? why : "", rows[i].why ? rows[i].why : "");
 		stage_close(&s);
 	}
 	/* the server's clock was never told: nobody knows that a node is lost */
 	stage_open(&s, "job:nodate pods:p/lost61,nodate");
-	assert_string_equal(pods_contradict(&s.w, s.now),
+	assert_string_equal(pods_contradict(&s.w, &s.cfg, s.now),
 			    "a running container is not in the metrics");
 	stage_close(&s);
 }

@@ -267,8 +267,10 @@ static void recorded_pods(void **state)
 		assert_true(pods.items[0].running && pods.items[0].ready);
 		assert_false(pods.items[0].deleting || pods.items[0].finished);
 		assert_string_equal(pods.items[0].waiting, "");
-		assert_int_equal(pods.items[0].running_container_count, 2);
-		assert_string_equal(pods.items[0].running_containers[1], "helper");
+		assert_int_equal(pods.items[0].container_count, 2);
+		assert_string_equal(pods.items[0].containers[1].name, "helper");
+		assert_true(pods.items[0].containers[1].running &&
+			    pods.items[0].containers[1].main);
 		k8s_pods_fini(&pods);
 		free(body);
 
@@ -304,8 +306,10 @@ static void made_pods(void **state)
 	(void)state;
 	assert_int_equal(k8s_pods_decode(waiting, strlen(waiting), &pods, NULL), 0);
 	assert_string_equal(pods.items[0].waiting, "CrashLoopBackOff");
-	assert_int_equal(pods.items[0].running_container_count, 1);
-	assert_string_equal(pods.items[0].running_containers[0], "side");
+	assert_string_equal(pods.items[0].stuck, "container a waits: CrashLoopBackOff");
+	assert_int_equal(pods.items[0].container_count, 3);
+	assert_true(pods.items[0].containers[2].running && !pods.items[0].containers[2].main);
+	assert_null(k8s_pod_container(&pods.items[0], "side"));
 	k8s_pods_fini(&pods);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(k8s_pods_decode(bad[i], strlen(bad[i]), &pods, NULL), -EBADMSG);

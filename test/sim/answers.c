@@ -211,10 +211,10 @@ static void job_template(struct text *t, const struct job *j)
 static void job_spec(struct text *t, const struct job *j)
 {
 	text_printf(t,
-		    "\"spec\":{\"parallelism\":%d,\"completions\":%d,\"backoffLimit\":0,"
+		    "\"spec\":{\"parallelism\":%d,\"completions\":%d,\"backoffLimit\":%d,"
 		    "\"selector\":{\"matchLabels\":{\"%scontroller-uid\":\"%s\"",
-		    j->parallelism, j->parallelism, cluster.v1_34 ? "batch.kubernetes.io/" : "",
-		    j->uid);
+		    j->parallelism, j->parallelism, j->retries,
+		    cluster.v1_34 ? "batch.kubernetes.io/" : "", j->uid);
 	for (int i = 0; cluster.long_selector && j->whose == OURS && i < 9; i++)
 		text_printf(t, ",\"" LONG_LABEL "%d\":\"%s\"", i, LONG_VALUE);
 	text_add(t, "}},");

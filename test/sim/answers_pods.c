@@ -78,10 +78,10 @@ static void container_status(struct text *t, const struct pod *p, const struct c
 		text_printf(t, "\"waiting\":{\"reason\":\"%s\"}", c->reason);
 	} else if (c->state == CONTAINER_ENDED) {
 		text_printf(t, "\"terminated\":{\"exitCode\":%d,\"reason\":\"%s\",\"startedAt\":",
-			    p->phase == POD_FAILED, p->phase == POD_FAILED ? "Error" : "Completed");
+			    c->exit_code, c->exit_code ? "Error" : "Completed");
 		time_add(t, p->running_ms < 0 ? p->created_ms : p->running_ms);
 		text_add(t, ",\"finishedAt\":");
-		time_add(t, sim_ms());
+		time_add(t, c->ended_ms);
 		text_add(t, "}");
 	} else {
 		text_add(t, "\"running\":{\"startedAt\":");
@@ -109,7 +109,7 @@ static void pod_condition(struct text *t, const char *type, bool is_true, int64_
 static void pod_status(struct text *t, const struct pod *p)
 {
 	static const char *const phases[] = { "Pending", "Running", "Succeeded", "Failed" };
-	bool                     ready = p->phase == POD_RUNNING && !p->unready;
+	bool                     ready = pod_is_ready(p);
 
 	text_printf(t, "\"status\":{\"phase\":\"%s\",", phases[p->phase]);
 	if (p->phase != POD_PENDING) {
@@ -136,12 +136,14 @@ void pod_json(struct text *t, const struct pod *p, bool in_list)
 {
 	text_add(t, in_list ? "{" : "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",");
 	pod_metadata(t, p);
+	text_add(t, "\"spec\":{");
 	if (!cluster.lean)
 		text_add(
 			t,
-			"\"spec\":{\"containers\":[{\"name\":\"grpc-server\",\"image\":\"x\","
+			"\"containers\":[{\"name\":\"grpc-server\",\"image\":\"x\","
 			"\"resources\":{}},{\"name\":\"helper\",\"image\":\"z\",\"resources\":{}}],"
-			"\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":30},");
+			"\"terminationGracePeriodSeconds\":30,");
+	text_printf(t, "\"restartPolicy\":\"%s\"},", p->on_failure ? "OnFailure" : "Never");
 	pod_status(t, p);
 }
 

@@ -361,6 +361,7 @@ void api_answer(const struct request *q, struct answer *a)
 	text_reset(&a->body);
 	a->tale.told = TOLD_NOTHING;
 	a->tale.named = a->tale.pod_count = 0;
+	a->tale.lacks = a->tale.usable = false;
 	a->tale.pods = 0;
 	a->tale.items = a->tale.active = 0;
 	a->tale.oldest_ms = a->tale.window_ms = 0;

@@ -24,8 +24,9 @@ struct basis {
 	const char *why; /* why the count is no higher */
 	int         count, distinct;
 	int64_t     age_ms; /* of the last reading; NEVER = it was not idle */
-	bool        look_good, look_left_out, read_fresh, versioned, knows_metrics, told_foreground;
-	int64_t     read_ms, looked_ms;
+	bool        look_good, look_ended, look_left_out, read_fresh, versioned, knows_metrics,
+		told_foreground;
+	int64_t read_ms, looked_ms;
 };
 
 struct request {
@@ -61,6 +62,8 @@ struct tale {
 	int64_t  oldest_ms, window_ms, sum;
 	int      items, active; /* in the answer; that the Job has */
 	uint64_t pods;          /* a hash of the set of pods */
+	bool     lacks;         /* a pod of it is without TARGET_CONTAINER */
+	bool     usable;        /* it tells the CPU of some container */
 	int      named;         /* containers, for the last look */
 	struct {
 		char        pod_uid[UID_BYTES];

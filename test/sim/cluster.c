@@ -90,6 +90,22 @@ bool pod_runs(const struct pod *p)
 	return p->there && p->phase == POD_RUNNING;
 }
 
+bool pod_is_ready(const struct pod *p)
+{
+	bool ready = p->phase == POD_RUNNING && !p->unready;
+
+	for (int i = 0; i < p->containers; i++)
+		ready &= p->c[i].state == CONTAINER_RUNNING;
+	return ready;
+}
+
+/* Neither the kubelet starts it again, nor the job controller a pod in place of its pod. */
+bool container_is_over(const struct container *c, const struct job *j)
+{
+	return c->state == CONTAINER_ENDED &&
+	       (c->exit_code == 0 || (!j->on_failure && !j->retries));
+}
+
 int pods_of(const char *job_uid)
 {
 	int n = 0;
@@ -181,6 +197,7 @@ struct pod *pod_create(struct job *j)
 				   .whose = j->whose,
 				   .owned = true,
 				   .tracked = true,
+				   .on_failure = j->on_failure,
 				   .created_ms = sim_ms(),
 				   .running_ms = -1,
 				   .deleted_ms = -1,

@@ -33,9 +33,11 @@ struct job {
 	unsigned     finalizers;
 	int          ttl_s; /* -1 = none */
 	int          parallelism, active, ready, terminating;
-	int64_t      cpu;    /* of each pod that is made for it; nanocores */
-	bool         ran;    /* a container of it ran, ever */
-	int64_t      ran_ms; /* the first time */
+	int          retries;    /* backoffLimit */
+	bool         on_failure; /* restartPolicy OnFailure, else Never */
+	int64_t      cpu;        /* of each pod that is made for it; nanocores */
+	bool         ran;        /* a container of it ran, ever */
+	int64_t      ran_ms;     /* the first time */
 };
 
 enum phase { POD_PENDING, POD_RUNNING, POD_SUCCEEDED, POD_FAILED };
@@ -51,6 +53,8 @@ struct container {
 	int64_t              used;   /* nanocores x ms up to @since_ms */
 	int64_t              since_ms;
 	int                  restarts;
+	int                  exit_code; /* CONTAINER_ENDED */
+	int64_t              ended_ms;
 };
 
 struct pod {
@@ -60,7 +64,7 @@ struct pod {
 	char             uid[UID_BYTES];
 	char             job_name[NAME_BYTES];
 	char             job_uid[UID_BYTES]; /* its label, also when it is orphaned */
-	bool             owned, tracked, unready, stuck, dead_node;
+	bool             owned, tracked, unready, stuck, dead_node, on_failure;
 	uint64_t         rv;
 	enum phase       phase;
 	int64_t          created_ms, running_ms, deleted_ms; /* -1; deletionTimestamp */
@@ -152,6 +156,8 @@ bool            job_lives(const struct job *j); /* there, not finished, not bein
 bool            job_is_held(const struct job *j);
 bool            pod_counts(const struct pod *p); /* neither ended nor terminating */
 bool            pod_runs(const struct pod *p);
+bool            pod_is_ready(const struct pod *p);
+bool            container_is_over(const struct container *c, const struct job *j); /* for good */
 int             pods_of(const char *job_uid);      /* not terminating, not ended */
 int             pods_left_of(const char *job_uid); /* there at all, but on a lost node */
 

@@ -59,6 +59,10 @@ void pod_exits(struct pod *p, bool success)
 	p->phase = success ? POD_SUCCEEDED : POD_FAILED;
 	p->ended_ms = sim_ms();
 	for (int i = 0; i < p->containers; i++) {
+		if (p->c[i].state != CONTAINER_ENDED) {
+			p->c[i].exit_code = success ? 0 : 1;
+			p->c[i].ended_ms = sim_ms();
+		}
 		p->c[i].state = CONTAINER_ENDED;
 		container_cpu(&p->c[i], 0);
 	}
@@ -106,7 +110,7 @@ static void count_pods(const struct job *j, int *active, int *ready, int *termin
 			(*terminating)++;
 		} else {
 			(*active)++;
-			*ready += p->phase == POD_RUNNING && !p->unready;
+			*ready += pod_is_ready(p);
 		}
 	}
 }

@@ -201,8 +201,11 @@ static void lives(void)
 			  odds(800) ? HAPPEN_SERVICE_ANEW : HAPPEN_SERVICE_GONE, 0, 0);
 	if (odds(40))
 		story_add(in(SEC(20), SEC(60)), HAPPEN_TOUCH_OFTEN, 0, SEC(in(10, 60)));
-	if (story.settings.target_container && odds(600))
-		story_add(in(SEC(10), SEC(60)), HAPPEN_CONTAINER_ENDS, 0, 0);
+	if (story.settings.target_container && odds(600)) {
+		story_add(in(SEC(10), SEC(60)), HAPPEN_CONTAINER_ENDS, odds(400) ? 3 : 0, 0);
+		story.retries = odds(300) ? 3 : 0;
+		story.on_failure = odds(200);
+	}
 	if (odds(60))
 		story_add(in(SEC(5), SEC(90)), HAPPEN_CLEANER_DELETED, 0, 0);
 	if (odds(250))

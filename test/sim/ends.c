@@ -197,6 +197,17 @@ static bool waits_for_lost_node(const struct job *j)
 	return has_lost_pod(j) && (j->finalizers & FINALIZER_FOREGROUND);
 }
 
+/* TARGET_CONTAINER has ended, and its only pod goes on with a sidecar; it can be seen. */
+static bool container_ended(const struct job *j)
+{
+	if (!settings.target_container || j->parallelism > 1 || !may(VERB_LIST, RES_PODS))
+		return false;
+	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
+		if (pod_counts(p) && strcmp(p->job_uid, j->uid) == 0)
+			return container_is_over(&p->c[0], j);
+	return false;
+}
+
 /* A word for why the Job is there still. */
 static const char *left_job(const struct job *j)
 {
@@ -206,8 +217,8 @@ static const char *left_job(const struct job *j)
 	}
 	if (!job_lives(j))
 		return j->deleted_ms >= 0 ? "left-deleted-job" : "left-finished-job";
-	if (settings.target_container)
-		return "target-container";
+	if (container_ended(j))
+		return "ended-container";
 	if (has_lost_pod(j) && !has_running_pod(j)) {
 		window("LOST_NODE"); /* nothing of it can be measured */
 		return NULL;
@@ -268,16 +279,6 @@ static bool may_measure(void)
 		(may(VERB_GET, RES_METRICS) && may(VERB_LIST, RES_PODS)));
 }
 
-/* Its only pod goes on with a sidecar. */
-static bool container_is_over(const struct job *j)
-{
-	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
-		if (pod_counts(p) && strcmp(p->job_uid, j->uid) == 0)
-			return j->parallelism == 1 && p->c[0].state == CONTAINER_ENDED &&
-			       may(VERB_LIST, RES_PODS);
-	return false;
-}
-
 /* Nobody ends it: busy, held, suspended, or nothing can tell that it is idle. */
 bool job_stays(void)
 {
@@ -293,9 +294,10 @@ bool job_stays(void)
 		if (!pod_counts(p) || p->whose != OURS)
 			continue;
 		cpu += p->c[0].cpu;
-		waits |= p->phase == POD_PENDING || p->c[0].state == CONTAINER_WAITING;
+		waits |= p->phase == POD_PENDING || p->c[0].state == CONTAINER_WAITING ||
+			 (settings.target_container && p->c[0].state == CONTAINER_ENDED);
 	}
-	if (settings.target_container && container_is_over(j))
+	if (container_ended(j) && !j->suspend && !faults_deny_for_ever())
 		return false;
 	if (settings.pending_ms && !j->ran && !j->suspend && !job_is_held(j) &&
 	    !faults_deny_for_ever())

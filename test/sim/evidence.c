@@ -65,6 +65,7 @@ static void take_reading(const struct tale *t)
 	if (gap)
 		start_anew("idle-after-gap");
 	e.metrics = *t;
+	e.knows_metrics |= t->usable;
 	if (t->reading == READ_UNKNOWN || short_of_pods || in_startup_grace(t->at_ms)) {
 		e.last_at_ms = -1;
 		return;
@@ -160,6 +161,8 @@ static bool pods_agree(const struct tale *pods, const struct tale *metrics)
 		if (p->phase != POD_RUNNING)
 			return false;
 		running++;
+		if (settings.target_container && p->c[0].state != CONTAINER_RUNNING)
+			return false;
 		for (int c = 0; c < p->containers; c++) {
 			if (p->c[c].state == CONTAINER_WAITING)
 				return false;
@@ -168,6 +171,34 @@ static bool pods_agree(const struct tale *pods, const struct tale *metrics)
 		}
 	}
 	return running > 0;
+}
+
+/* Whether TARGET_CONTAINER has ended for good in the only one of these that has not. */
+static bool container_has_ended(const struct pod *pods, int n, int64_t at_ms)
+{
+	const struct pod *only = NULL;
+	int               found = 0;
+
+	for (const struct pod *p = pods; p < pods + n; p++) {
+		bool lost = p->deleted_ms >= 0 && p->deleted_ms + SEC(60) < at_ms;
+		if (!p->there || strcmp(p->job_uid, our_uid()) != 0 || p->phase > POD_RUNNING ||
+		    lost)
+			continue;
+		only = p;
+		found++;
+	}
+	return settings.target_container && found == 1 && our_job() && !our_job()->suspend &&
+	       our_job()->parallelism == 1 && only->phase == POD_RUNNING &&
+	       container_is_over(&only->c[0], our_job());
+}
+
+static bool none_terminates(const struct tale *t)
+{
+	for (int i = 0; i < t->pod_count; i++)
+		if (t->pods_seen[i].deleted_ms >= 0 && t->pods_seen[i].phase <= POD_RUNNING &&
+		    t->pods_seen[i].deleted_ms + SEC(60) >= t->at_ms)
+			return false;
+	return true;
 }
 
 static bool is_refusal(int status)
@@ -182,6 +213,9 @@ static void take_pods(const struct request *q, const struct answer *a)
 		e.parts.named = 0; /* a round of parts begins with a list */
 		e.looked_ms = a->tale.at_ms;
 		e.look_good = pods_agree(&a->tale, &e.metrics);
+		e.look_ended =
+			none_terminates(&a->tale) &&
+			container_has_ended(a->tale.pods_seen, a->tale.pod_count, a->tale.at_ms);
 		e.look_refusals = 0;
 	} else if (q->verb == VERB_LIST && is_refusal(a->status)) {
 		e.look_refusals++;
@@ -273,10 +307,11 @@ void evidence_on_request(struct request *q)
 		.distinct = e.distinct,
 		.age_ms = e.last_at_ms < 0 ? NEVER : sim_ms() - e.last_at_ms,
 		.look_good = e.look_good && e.looked_ms >= e.last_at_ms,
+		.look_ended = e.look_ended,
 		.look_left_out = e.look_refusals >= 2,
 		.read_fresh = e.read_ms >= e.last_at_ms,
 		.versioned = strcmp(q->version, rv) == 0,
-		.knows_metrics = e.metrics.named > 0,
+		.knows_metrics = e.knows_metrics,
 		.told_foreground = e.told_foreground,
 		.read_ms = e.read_ms,
 		.looked_ms = e.looked_ms,
@@ -306,26 +341,13 @@ static bool runs_unseen(const struct job *j)
 	return process.started_ms > j->ran_ms;
 }
 
-static bool container_has_ended(const struct job *j)
-{
-	const struct pod *only = NULL;
-	int               n = 0;
-
-	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
-		if (p->there && strcmp(p->job_uid, j->uid) == 0) {
-			only = p;
-			n++;
-		}
-	return settings.target_container && n == 1 && only->c[0].state == CONTAINER_ENDED;
-}
-
 static int64_t cpu_now(const struct job *j)
 {
 	int64_t sum = 0;
 
 	for (const struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
 		if (pod_runs(p) && strcmp(p->job_uid, j->uid) == 0)
-			sum += p->c[0].cpu + p->c[1].cpu;
+			sum += p->c[0].cpu + (settings.target_container ? 0 : p->c[1].cpu);
 	return sum;
 }
 
@@ -348,10 +370,43 @@ static void check_count(void)
 				    "the reading out");
 }
 
+/* Then the other one that terminates has to go first. */
+static bool pods_were_replaced(void)
+{
+	for (int i = 0; i < story.count; i++)
+		if (story.h[i].what == HAPPEN_POD_REPLACED)
+			return true;
+	return false;
+}
+
+/* TARGET_CONTAINER has ended: it counts as finished, held or not. */
+static void on_ended_delete(const struct job *j)
+{
+	const struct pod *p = cluster.pods;
+	int64_t           took_ms;
+
+	while (!p->there || p->phase != POD_RUNNING || strcmp(p->job_uid, j->uid) != 0)
+		p++;
+	int64_t grace = p->c[0].exit_code ? settings.failed_grace_ms : settings.completed_grace_ms;
+	took_ms = sim_ms() - p->c[0].ended_ms;
+	if (took_ms < grace - SEC(1))
+		broken("grace",
+		       "an ended container's Job is deleted %lld ms before its grace is over",
+		       (long long)(grace - took_ms));
+	if (story.undisturbed && !grace && took_ms > SEC(5) && !p->unready &&
+	    !pods_were_replaced() && process.started_ms < p->c[0].ended_ms - SEC(10))
+		broken("slow-finish", "the Job of an ended container is deleted after %lld ms",
+		       (long long)took_ms);
+	if (!e.basis.versioned || !e.basis.read_fresh)
+		broken("ended-version", "such a Job is deleted, whatever came since the last look");
+}
+
 void evidence_on_idle_delete(const struct job *j)
 {
-	if (container_has_ended(j))
+	if (e.basis.look_ended && container_has_ended(cluster.pods, PODS, sim_ms())) {
+		on_ended_delete(j);
 		return;
+	}
 	if (sim_ms() + SEC(1) < j->hold_until_ms)
 		broken("held", "a held Job is deleted");
 	if (j->suspend)

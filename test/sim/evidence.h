@@ -10,6 +10,7 @@
 
 struct evidence {
 	/* idle readings */
+	bool        knows_metrics; /* some CPU was told: an item without any is no reading */
 	int         count, distinct;
 	const char *anew_why;   /* literal: why the count last started anew, as a kind; NULL = it
 				   never did */
@@ -37,6 +38,7 @@ struct evidence {
 	/* the last look's pods */
 	int64_t looked_ms; /* when the last list of them was made; -1 = none */
 	bool    look_good;
+	bool    look_ended;    /* it showed TARGET_CONTAINER ended for good in the only pod */
 	int     look_refusals; /* in a row; a review that denies counts as two */
 	int     pod_delete_refusals;
 	bool    delete_accepted;

@@ -24,7 +24,6 @@
 static struct {
 	uint64_t      first, lives;
 	int           workers;
-	const char   *known;
 	bool          one;
 	bool          list, all;
 	const char   *story;
@@ -223,7 +222,7 @@ static double seconds(void)
 
 static int usage(void)
 {
-	(void)fputs("usage: sim [--lives N] [--first SEED] [--workers N] [--known FILE] [--list]\n"
+	(void)fputs("usage: sim [--lives N] [--first SEED] [--workers N] [--list]\n"
 		    "       sim [...] --all STORY...   every adverse event at every request\n"
 		    "       sim --seed N [-v]          one life; -v prints its timeline\n"
 		    "       sim --story FILE [--place NTH:WHAT]... [-v]\n",
@@ -280,8 +279,6 @@ static bool parse(int argc, char **argv)
 			options.lives = strtoull(value, NULL, 10);
 		} else if (strcmp(argv[i - 1], "--workers") == 0) {
 			options.workers = (int)strtol(value, NULL, 10);
-		} else if (strcmp(argv[i - 1], "--known") == 0) {
-			options.known = value;
 		} else {
 			return false;
 		}
@@ -306,8 +303,6 @@ int main(int argc, char **argv)
 		      0);
 	if (shared == MAP_FAILED)
 		sim_fatal("mmap: %s", strerror(errno));
-	if (options.known)
-		report_known(options.known);
 	if (options.all) {
 		process_setup();
 		options.first = 0;

@@ -73,14 +73,18 @@ static void tell(struct tale *tale, const struct sample *s, int64_t *sum)
 	for (const char *p = s->pod_uid; *p; p++)
 		hash = mix(hash, (uint64_t)*p);
 	tale->pods += hash;
+	bool judged = !settings.target_container;
 	for (int i = 0; i < s->containers; i++) {
 		if (i == skip || tale->named == 2 * PODS)
 			continue;
-		if (!settings.target_container || i == 0)
+		bool named = strcmp(s->names[i], "grpc-server") == 0;
+		judged |= named;
+		if (!settings.target_container || named)
 			*sum += s->cpu[i];
 		(void)snprintf(tale->has[tale->named].pod_uid, UID_BYTES, "%s", s->pod_uid);
 		tale->has[tale->named++].container = s->names[i];
 	}
+	tale->lacks |= !judged;
 }
 
 static int active_pods(const char *label)
@@ -106,7 +110,8 @@ static void judge(struct tale *tale, const char *label, int items, int64_t sum)
 	tale->at_ms = sim_ms();
 	tale->items = items;
 	tale->active = active_pods(label);
-	tale->reading = items == 0 || useless() || !tale->named || age_ms > most_ms + SEC(2)
+	tale->usable = tale->named && !useless();
+	tale->reading = items == 0 || !tale->usable || tale->lacks || age_ms > most_ms + SEC(2)
 				? READ_UNKNOWN
 			: sum > settings.threshold ? READ_ACTIVE
 						   : READ_IDLE;
@@ -132,7 +137,9 @@ static void get_one(const struct request *q, struct answer *a)
 		a->tale.at_ms = sim_ms();
 		tell(&a->tale, &cluster.samples[i], &sum);
 		a->tale.sum = sum;
-		a->tale.reading = useless() ? READ_UNKNOWN : READ_IDLE; /* of one pod; no sum yet */
+		a->tale.usable = a->tale.named && !useless();
+		a->tale.reading = a->tale.usable && !a->tale.lacks ? READ_IDLE
+								   : READ_UNKNOWN; /* no sum yet */
 		item_json(&item, &cluster.samples[i]);
 		text_add(&a->body, item.p + 1);
 		text_free(&item);

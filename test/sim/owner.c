@@ -34,6 +34,8 @@ static void make_job(void)
 		return; /* a newcomer was faster */
 	struct job *j = job_create(OURS, cluster.job_name, false);
 	j->parallelism = story.parallelism;
+	j->retries = story.retries;
+	j->on_failure = story.on_failure;
 	j->ttl_s = story.ttl_s;
 	j->cpu = story.cpu;
 }
@@ -62,7 +64,7 @@ static void set_cpu(int64_t nanocores)
 	if (j)
 		j->cpu = nanocores;
 	for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++)
-		if (pod_counts(p) && p->whose == OURS)
+		if (pod_counts(p) && p->whose == OURS && p->c[0].state == CONTAINER_RUNNING)
 			container_cpu(&p->c[0], nanocores);
 }
 
@@ -152,7 +154,33 @@ static void touch(int arg)
 
 /* ---- Its pods ---- */
 
-static void on_pod(enum happen what)
+/* A kubelet that starts one that failed again, under restartPolicy OnFailure. */
+static void starts_again(int place)
+{
+	struct pod *p = &cluster.pods[place];
+
+	if (!p->there || p->phase != POD_RUNNING || !p->on_failure || !p->c[0].exit_code)
+		return;
+	p->c[0].state = CONTAINER_RUNNING;
+	p->c[0].restarts++;
+	container_cpu(&p->c[0], story.cpu);
+	pod_changed(p);
+}
+
+static void container_ends(struct pod *p, int exit_code)
+{
+	if (p->phase != POD_RUNNING || p->c[0].state != CONTAINER_RUNNING)
+		return;
+	p->c[0].state = CONTAINER_ENDED;
+	p->c[0].exit_code = exit_code;
+	p->c[0].ended_ms = sim_ms();
+	container_cpu(&p->c[0], 0);
+	trace("owner", "container %s of %s ends with %d", p->c[0].name, p->name, exit_code);
+	if (exit_code && p->on_failure)
+		sim_after(delay(SEC(1), SEC(20)), starts_again, (int)(p - cluster.pods));
+}
+
+static void on_pod(enum happen what, int arg)
 {
 	for (struct pod *p = cluster.pods; p < cluster.pods + PODS; p++) {
 		if (!p->there || p->whose != OURS || p->deleted_ms >= 0)
@@ -164,21 +192,22 @@ static void on_pod(enum happen what)
 			pod_delete(p, -1, BY_OWNER);
 			return;
 		case HAPPEN_POD_CRASHES:
+			if (p->c[0].state == CONTAINER_ENDED)
+				break;
 			p->c[0].state = CONTAINER_WAITING;
 			p->c[0].reason = "CrashLoopBackOff";
 			container_cpu(&p->c[0], 0);
 			p->c[0].restarts++;
 			break;
 		case HAPPEN_POD_HEALS:
+			if (p->c[0].state == CONTAINER_ENDED)
+				break;
 			p->c[0].state = CONTAINER_RUNNING;
 			container_cpu(&p->c[0], story.cpu);
 			break;
 		case HAPPEN_POD_STUCK: p->stuck = true; break;
 		case HAPPEN_POD_UNREADY: p->unready = true; break;
-		case HAPPEN_CONTAINER_ENDS:
-			p->c[0].state = CONTAINER_ENDED;
-			container_cpu(&p->c[0], 0);
-			break;
+		case HAPPEN_CONTAINER_ENDS: container_ends(p, arg); break;
 		default: return;
 		}
 		pod_changed(p);
@@ -363,7 +392,7 @@ bool owner_does(const struct happening *h)
 	case HAPPEN_POD_HEALS:
 	case HAPPEN_POD_STUCK:
 	case HAPPEN_POD_UNREADY:
-	case HAPPEN_CONTAINER_ENDS: on_pod(h->what); return true;
+	case HAPPEN_CONTAINER_ENDS: on_pod(h->what, (int)h->arg); return true;
 	default: return job_does(h);
 	}
 }

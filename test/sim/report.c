@@ -7,36 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char known[KINDS][40]; /* kinds that do not count as failed */
-static int  known_count;
-
-void report_known(const char *file)
-{
-	FILE *f = fopen(file, "re");
-	char  line[300];
-
-	if (!f)
-		sim_fatal("%s: %s", file, strerror(errno));
-	while (fgets(line, sizeof(line), f)) {
-		size_t n = strcspn(line, ":");
-		if (line[0] == '#' || line[n] != ':' || n >= sizeof(known[0]))
-			continue;
-		if (known_count == KINDS)
-			sim_fatal("more than %d known kinds", KINDS);
-		memcpy(known[known_count], line, n);
-		known[known_count++][n] = '\0';
-	}
-	(void)fclose(f);
-}
-
-static bool is_known(const char *name)
-{
-	for (int i = 0; i < known_count; i++)
-		if (strcmp(known[i], name) == 0)
-			return true;
-	return false;
-}
-
 static int kind_of(struct kind *kinds, int *count, const char *name)
 {
 	for (int i = 0; i < *count; i++)
@@ -61,19 +31,15 @@ static void add_kind(struct kind *k, uint64_t lives, uint64_t seed, const char *
 void report_life(struct report *r, uint64_t seed, const struct verdict *v,
 		 const struct life_stats *s)
 {
-	bool failed = false;
-
 	r->lives++;
-	r->broken_lives += v->count > 0;
+	r->failed_lives += v->count > 0;
 	r->requests += (uint64_t)s->requests;
 	r->starts += (uint64_t)s->starts;
 	r->virtual_ms += s->virtual_ms;
 	for (int i = 0; i < v->count; i++) {
 		int k = kind_of(r->kinds, &r->kind_count, v->broken[i].kind);
 		add_kind(&r->kinds[k], 1, seed, v->broken[i].words);
-		failed |= !is_known(v->broken[i].kind);
 	}
-	r->failed_lives += failed;
 	for (int i = 0; i < v->window_count; i++)
 		add_kind(&r->windows[kind_of(r->windows, &r->window_count, v->windows[i])], 1, seed,
 			 "");
@@ -94,7 +60,6 @@ void report_crash(struct report *r, uint64_t seed, int status)
 	add_kind(&r->kinds[k], 1, seed, words);
 	r->failed_lives++;
 	r->lives++;
-	r->broken_lives++;
 }
 
 bool report_write(const struct report *r, int fd)
@@ -124,7 +89,6 @@ void report_read(struct report *total, int fd)
 		got += (size_t)n;
 	}
 	total->lives += r.lives;
-	total->broken_lives += r.broken_lives;
 	total->failed_lives += r.failed_lives;
 	total->requests += r.requests;
 	total->starts += r.starts;
@@ -140,23 +104,6 @@ void report_read(struct report *total, int fd)
 
 /* ---- What people read ---- */
 
-#define KNOWN_LIVES 20000 /* in so many, what is known should be seen */
-
-static bool has_kind(const struct report *r, const char *name)
-{
-	for (int i = 0; i < r->kind_count; i++)
-		if (strcmp(r->kinds[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static void print_unseen(const struct report *r)
-{
-	for (int i = 0; i < known_count; i++)
-		if (!has_kind(r, known[i]))
-			(void)printf("known, and not seen any more: %s\n", known[i]);
-}
-
 static void print_kind(const struct kind *k, const char *what, name_fn *name_of)
 {
 	char name[200];
@@ -170,20 +117,15 @@ static void print_kind(const struct kind *k, const char *what, name_fn *name_of)
 
 int report_print(const struct report *r, double seconds, name_fn *name_of)
 {
-	if (!name_of && r->lives >= KNOWN_LIVES)
-		print_unseen(r);
 	for (int i = 0; i < r->window_count; i++)
 		print_kind(&r->windows[i], "window", name_of);
-	for (int pass = 0; pass < 2; pass++)
-		for (int i = 0; i < r->kind_count; i++)
-			if (is_known(r->kinds[i].name) == (pass == 0))
-				print_kind(&r->kinds[i], pass ? "FAILED" : "known ", name_of);
+	for (int i = 0; i < r->kind_count; i++)
+		print_kind(&r->kinds[i], "FAILED", name_of);
 	(void)printf("%llu lives in %.1f s, %.0f a second; %.1f virtual years, %llu requests, %llu "
-		     "starts; %llu broke only what is known\n",
+		     "starts\n",
 		     (unsigned long long)r->lives, seconds, (double)r->lives / seconds,
 		     (double)r->virtual_ms / 1000 / 86400 / 365, (unsigned long long)r->requests,
-		     (unsigned long long)r->starts,
-		     (unsigned long long)(r->broken_lives - r->failed_lives));
+		     (unsigned long long)r->starts);
 	(void)printf("%llu passed, %llu failed\n", (unsigned long long)(r->lives - r->failed_lives),
 		     (unsigned long long)r->failed_lives);
 	return r->failed_lives ? 1 : 0;

@@ -15,7 +15,7 @@ struct kind {
 };
 
 struct report {
-	uint64_t    lives, broken_lives, failed_lives, requests, starts;
+	uint64_t    lives, failed_lives, requests, starts;
 	int64_t     virtual_ms;
 	struct kind kinds[KINDS];
 	int         kind_count;
@@ -31,9 +31,6 @@ void report_read(struct report *total, int fd); /* adds it */
 
 /* What a life is called, if not by its seed. */
 typedef void name_fn(uint64_t number, char *out, unsigned size);
-
-/* Reads the kinds that do not count as failed, one `kind: rule` a line; before any life. */
-void report_known(const char *file);
 
 /* Returns the exit status: 0 if nothing failed. */
 int report_print(const struct report *r, double seconds, name_fn *name_of);

@@ -105,6 +105,8 @@ struct story {
 	int64_t          resolution_ms;
 	int              parallelism;
 	int              ttl_s;               /* of the job; -1 = none */
+	int              retries;             /* its backoffLimit */
+	bool             on_failure;          /* its pods' restartPolicy, else Never */
 	bool             long_selector;       /* of more than half a kilobyte */
 	bool             undisturbed;         /* nothing goes wrong in it */
 	int64_t          cpu;                 /* of the job's pods at first */

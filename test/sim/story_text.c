@@ -26,6 +26,8 @@ static const struct field {
 	{ "metrics", UNIT_MS, &story.resolution_ms },
 	{ "pods", UNIT_NUMBER, &story.parallelism },
 	{ "ttl", UNIT_NUMBER, &story.ttl_s },
+	{ "retries", UNIT_NUMBER, &story.retries },
+	{ "on-failure", UNIT_BOOL, &story.on_failure },
 	{ "cpu", UNIT_CPU, &story.cpu },
 	{ "redeclares", UNIT_NUMBER, &story.redeclares },
 	{ "fault-odds", UNIT_NUMBER, &story.fault_odds },
