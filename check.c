@@ -6,7 +6,9 @@
 
 #include "check.h"
 #include "metrics.h"
-#include "rabbitmq.h"
+#include "survey.h"
+
+#define FOUND_MAX 20 /* queues of a pattern that are named */
 
 enum state { STATE_OK, STATE_MISSING, STATE_OPTIONAL };
 
@@ -23,7 +25,8 @@ struct check {
 	unsigned    missing; /* rows that are required, and not there */
 };
 
-/* One row. @without: what is lost without it, or what went wrong; @rule: of a Role; "" = none. */
+/* One row. @without: what is lost without it, what went wrong, or what is there; @rule: of a Role;
+ * "" = none. */
 static void row(struct check *c, enum state s, const char *what, const char *without,
 		const char *rule)
 {
@@ -168,27 +171,55 @@ static void check_metrics(struct check *c)
 	k8s_result_fini(&r);
 }
 
+/* What each pattern finds now. */
+struct found {
+	struct {
+		struct buf names; /* the first ones */
+		unsigned   count;
+	} of[PATTERNS];
+};
+
+static void on_found(void *arg, size_t pattern, const char *name, const char *whose)
+{
+	struct found *f = arg;
+	struct buf   *b = &f->of[pattern].names;
+
+	b->max = 4096;
+	if (f->of[pattern].count++ >= FOUND_MAX)
+		return;
+	(void)buf_printf(b, "%s%s", b->len ? ", " : "", name); /* too long: its count tells */
+	if (whose)
+		(void)buf_printf(b, " (of %s)", whose);
+}
+
+static void tell_found(struct check *c, struct found *f)
+{
+	char what[QUEUE_NAME_SIZE + 32], text[QUEUE_NAME_SIZE], found[4200];
+
+	for (size_t i = 0; i < c->a->cfg->queue_count; i++) {
+		const struct pattern *p = &c->a->cfg->queues[i];
+		unsigned              n = f->of[i].count;
+
+		pattern_text(p, c->a->cfg->job_id, text);
+		(void)snprintf(what, sizeof(what), "queues %s%s", text, p->prefix ? "*" : "");
+		(void)snprintf(found, sizeof(found), "%u now%s%s%s", n, n ? ": " : "",
+			       n ? f->of[i].names.data : "", n > FOUND_MAX ? ", ..." : "");
+		row(c, STATE_OK, what, found, "");
+		buf_fini(&f->of[i].names);
+	}
+}
+
 static void check_broker(struct check *c)
 {
-	const struct config  *cfg = c->a->cfg;
-	struct err            err = { 0 };
-	char                  words[K8S_WORDS_SIZE], what[URL_SIZE + 64];
-	struct http_exchange *x = rabbitmq_list(c->a->http, cfg, 1, &err);
+	static struct found found;
+	struct err          err = { 0 };
+	char                what[URL_SIZE + 64];
+	int                 r = survey_queues(c->a, on_found, &found, &err);
 
-	(void)snprintf(what, sizeof(what), "broker answers %s", cfg->rabbitmq_url);
-	if (x && app_answer(c->a, x) < 0) {
-		err_set(&err, EINTR, "interrupted");
-	} else if (x) {
-		const struct http_response *r = http_response(x);
-		struct rabbitmq_page        page;
-		if (rabbitmq_judge(r, words, sizeof(words)) != RABBITMQ_OK)
-			err_set(&err, EIO, "%s (status %ld)", words, r->status);
-		else
-			(void)rabbitmq_page_decode(r->body.data, r->body.len,
-						   cfg->rabbitmq_queue_prefix, &page, &err);
-		http_end(c->a->http, x);
-	}
-	row(c, err.code ? STATE_MISSING : STATE_OK, what, err.msg, "");
+	(void)snprintf(what, sizeof(what), "broker answers %s", c->a->cfg->rabbitmq_url);
+	row(c, r < 0 ? STATE_MISSING : STATE_OK, what, err.msg, "");
+	if (r == 0)
+		tell_found(c, &found);
 }
 
 bool check_run(struct app *a)
