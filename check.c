@@ -23,6 +23,7 @@ struct check {
 	bool        json;
 	bool        colour;
 	unsigned    missing; /* rows that are required, and not there */
+	bool        may[K8S_DELETE + 1][K8S_ACCESS_REVIEWS + 1]; /* ... that are */
 };
 
 /* One row. @without: what is lost without it, what went wrong, or what is there; @rule: of a Role;
@@ -62,7 +63,9 @@ static const struct need {
 	{ K8S_DELETE, K8S_SERVICES, TARGET_SERVICE, NULL },
 	{ K8S_PATCH, K8S_SERVICES, TARGET_SERVICE,
 	  "the Service is not adopted, and stays if the cleaner dies first" },
-	{ K8S_LIST, K8S_POD_METRICS, NOBODY, "no idle trigger" },
+	{ K8S_LIST, K8S_POD_METRICS, NOBODY,
+	  "each pod's metrics are read by name, if get on them and list on pods are there" },
+	{ K8S_GET, K8S_POD_METRICS, NOBODY, "no idle trigger, where list is missing, too" },
 	{ K8S_LIST, K8S_PODS, NOBODY, "no last look at the pods, no wait for them to go" },
 	{ K8S_DELETE, K8S_PODS, NOBODY, "pods stay while the cluster's controllers are down" },
 	{ K8S_CREATE, K8S_EVENTS, NOBODY, "no Events on the Job" },
@@ -137,6 +140,7 @@ static bool check_need(struct check *c, const struct need *n)
 		row(c, STATE_MISSING, "API server answers", words, "");
 		return false;
 	}
+	c->may[n->verb][n->resource] |= allowed;
 	if (allowed)
 		row(c, STATE_OK, what, "", "");
 	else
@@ -147,13 +151,17 @@ static bool check_need(struct check *c, const struct need *n)
 
 /* ---- What else is needed ---- */
 
-/* One LIST, whatever it holds: a Job that has not started has no metrics. */
+/* One LIST, whatever it holds: a Job that has not started has no metrics. Pod by pod, no pod has
+ * the Job's name: that there is none is an answer. */
 static void check_metrics(struct check *c)
 {
+	bool one = !c->may[K8S_LIST][K8S_POD_METRICS] && c->may[K8S_GET][K8S_POD_METRICS] &&
+		   c->may[K8S_LIST][K8S_PODS];
 	char               selector[NAME_SIZE + 16], lost[K8S_WORDS_SIZE + 32] = "";
-	struct k8s_request q = { .verb = K8S_LIST,
+	struct k8s_request q = { .verb = one ? K8S_GET : K8S_LIST,
 				 .resource = K8S_POD_METRICS,
-				 .label_selector = selector };
+				 .name = one ? c->a->cfg->target_job : NULL,
+				 .label_selector = one ? NULL : selector };
 	struct pod_metrics m;
 	struct k8s_result  r = { 0 };
 	struct err         err = { 0 };
@@ -161,9 +169,9 @@ static void check_metrics(struct check *c)
 	(void)snprintf(selector, sizeof(selector), "job-name=%s", c->a->cfg->target_job);
 	if (app_call(c->a, &q, &r) < 0)
 		err_set(&err, EINTR, "interrupted");
-	else if (r.answer != K8S_OK)
+	else if (r.answer != K8S_OK && !(one && r.answer == K8S_ABSENT))
 		err_set(&err, EIO, "%ld %s", r.status, r.words);
-	else if (pod_metrics_decode(r.body.data, r.body.len, &m, &err) == 0)
+	else if (!one && pod_metrics_decode(r.body.data, r.body.len, &m, &err) == 0)
 		pod_metrics_fini(&m);
 	if (err.code)
 		(void)snprintf(lost, sizeof(lost), "no idle trigger (%s)", err.msg);

@@ -60,8 +60,7 @@ def test_each_permission_taken_away_alone(world, rule):
     missing = {what: row for what, row in rows.items()
                if row["state"] != "ok" and what.startswith(question(rule))}
     assert missing, states(rows)
-    others = {what for what, row in rows.items() if row["state"] != "ok"} - set(missing)
-    assert others <= ({"metrics API answers"} if rule[0] == "metrics.k8s.io" else set())
+    assert {what for what, row in rows.items() if row["state"] != "ok"} == set(missing)
     want = "missing" if rule in REQUIRED else "optional"
     first = next(iter(missing.values()))
     assert first["state"] == want
@@ -97,6 +96,33 @@ def test_it_asks_by_name_so_that_a_role_with_resource_names_is_enough(world):
 def test_what_these_settings_never_ask_for_is_not_checked(world, setting, gone):
     assert gone in check(world)[1]
     assert gone not in check(world, **setting)[1]
+
+
+@pytest.mark.parametrize("lost", ["get", "list", "list, get", "list, pods list"])
+def test_the_idle_trigger_needs_the_list_of_metrics_or_each_by_name(world, lost):
+    """And then the list of the pods. Whether the API answers is asked in the way that is left."""
+    world.pair()
+    for verb in lost.replace("pods list", "").replace(" ", "").split(","):
+        if verb:
+            world.kube.deny("metrics.k8s.io", "pods", verb)
+    if "pods list" in lost:
+        world.kube.deny("", "pods", "list")
+    status, rows, _ = check(world)
+    row = rows["metrics API answers"]
+    assert status == 0
+    assert row["state"] == ("ok" if lost in ("get", "list") else "optional")
+    assert ("no idle trigger" in row["without_it"]) == (lost not in ("get", "list"))
+    asked = {r.verb for r in world.requests(resource="pods", group="metrics.k8s.io")}
+    assert asked == {"get" if lost == "list" else "list"}
+
+
+@pytest.mark.parametrize("how", ["down", "absent"])
+def test_a_metrics_api_that_is_asked_by_name_and_does_not_answer(world, how):
+    world.kube.deny("metrics.k8s.io", "pods", "list")
+    setattr(world.kube.metrics, *{"down": ("up", False), "absent": ("absent", True)}[how])
+    row = check(world)[1]["metrics API answers"]
+    assert row["state"] == "optional"
+    assert ("503" if how == "down" else "404") in row["without_it"]
 
 
 @pytest.mark.parametrize("how", ["down", "absent"])
