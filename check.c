@@ -6,7 +6,9 @@
 
 #include "check.h"
 #include "metrics.h"
-#include "rabbitmq.h"
+#include "survey.h"
+
+#define FOUND_MAX 20 /* queues of a pattern that are named */
 
 enum state { STATE_OK, STATE_MISSING, STATE_OPTIONAL };
 
@@ -21,9 +23,11 @@ struct check {
 	bool        json;
 	bool        colour;
 	unsigned    missing; /* rows that are required, and not there */
+	bool        may[K8S_DELETE + 1][K8S_ACCESS_REVIEWS + 1]; /* ... that are */
 };
 
-/* One row. @without: what is lost without it, or what went wrong; @rule: of a Role; "" = none. */
+/* One row. @without: what is lost without it, what went wrong, or what is there; @rule: of a Role;
+ * "" = none. */
 static void row(struct check *c, enum state s, const char *what, const char *without,
 		const char *rule)
 {
@@ -59,7 +63,9 @@ static const struct need {
 	{ K8S_DELETE, K8S_SERVICES, TARGET_SERVICE, NULL },
 	{ K8S_PATCH, K8S_SERVICES, TARGET_SERVICE,
 	  "the Service is not adopted, and stays if the cleaner dies first" },
-	{ K8S_LIST, K8S_POD_METRICS, NOBODY, "no idle trigger" },
+	{ K8S_LIST, K8S_POD_METRICS, NOBODY,
+	  "each pod's metrics are read by name, if get on them and list on pods are there" },
+	{ K8S_GET, K8S_POD_METRICS, NOBODY, "no idle trigger, where list is missing, too" },
 	{ K8S_LIST, K8S_PODS, NOBODY, "no last look at the pods, no wait for them to go" },
 	{ K8S_DELETE, K8S_PODS, NOBODY, "pods stay while the cluster's controllers are down" },
 	{ K8S_CREATE, K8S_EVENTS, NOBODY, "no Events on the Job" },
@@ -134,6 +140,7 @@ static bool check_need(struct check *c, const struct need *n)
 		row(c, STATE_MISSING, "API server answers", words, "");
 		return false;
 	}
+	c->may[n->verb][n->resource] |= allowed;
 	if (allowed)
 		row(c, STATE_OK, what, "", "");
 	else if (n->resource == K8S_PODS && n->verb == K8S_LIST && c->a->cfg->target_container[0])
@@ -148,13 +155,17 @@ static bool check_need(struct check *c, const struct need *n)
 
 /* ---- What else is needed ---- */
 
-/* One LIST, whatever it holds: a Job that has not started has no metrics. */
+/* One LIST, whatever it holds: a Job that has not started has no metrics. Pod by pod, no pod has
+ * the Job's name: that there is none is an answer. */
 static void check_metrics(struct check *c)
 {
+	bool one = !c->may[K8S_LIST][K8S_POD_METRICS] && c->may[K8S_GET][K8S_POD_METRICS] &&
+		   c->may[K8S_LIST][K8S_PODS];
 	char               selector[NAME_SIZE + 16], lost[K8S_WORDS_SIZE + 32] = "";
-	struct k8s_request q = { .verb = K8S_LIST,
+	struct k8s_request q = { .verb = one ? K8S_GET : K8S_LIST,
 				 .resource = K8S_POD_METRICS,
-				 .label_selector = selector };
+				 .name = one ? c->a->cfg->target_job : NULL,
+				 .label_selector = one ? NULL : selector };
 	struct pod_metrics m;
 	struct k8s_result  r = { 0 };
 	struct err         err = { 0 };
@@ -162,9 +173,9 @@ static void check_metrics(struct check *c)
 	(void)snprintf(selector, sizeof(selector), "job-name=%s", c->a->cfg->target_job);
 	if (app_call(c->a, &q, &r) < 0)
 		err_set(&err, EINTR, "interrupted");
-	else if (r.answer != K8S_OK)
+	else if (r.answer != K8S_OK && !(one && r.answer == K8S_ABSENT))
 		err_set(&err, EIO, "%ld %s", r.status, r.words);
-	else if (pod_metrics_decode(r.body.data, r.body.len, &m, &err) == 0)
+	else if (!one && pod_metrics_decode(r.body.data, r.body.len, &m, &err) == 0)
 		pod_metrics_fini(&m);
 	if (err.code)
 		(void)snprintf(lost, sizeof(lost), "no idle trigger (%s)", err.msg);
@@ -172,27 +183,55 @@ static void check_metrics(struct check *c)
 	k8s_result_fini(&r);
 }
 
+/* What each pattern finds now. */
+struct found {
+	struct {
+		struct buf names; /* the first ones */
+		unsigned   count;
+	} of[PATTERNS];
+};
+
+static void on_found(void *arg, size_t pattern, const char *name, const char *whose)
+{
+	struct found *f = arg;
+	struct buf   *b = &f->of[pattern].names;
+
+	b->max = 4096;
+	if (f->of[pattern].count++ >= FOUND_MAX)
+		return;
+	(void)buf_printf(b, "%s%s", b->len ? ", " : "", name); /* too long: its count tells */
+	if (whose)
+		(void)buf_printf(b, " (of %s)", whose);
+}
+
+static void tell_found(struct check *c, struct found *f)
+{
+	char what[QUEUE_NAME_SIZE + 32], text[QUEUE_NAME_SIZE], found[4200];
+
+	for (size_t i = 0; i < c->a->cfg->queue_count; i++) {
+		const struct pattern *p = &c->a->cfg->queues[i];
+		unsigned              n = f->of[i].count;
+
+		pattern_text(p, c->a->cfg->job_id, text);
+		(void)snprintf(what, sizeof(what), "queues %s%s", text, p->prefix ? "*" : "");
+		(void)snprintf(found, sizeof(found), "%u now%s%s%s", n, n ? ": " : "",
+			       n ? f->of[i].names.data : "", n > FOUND_MAX ? ", ..." : "");
+		row(c, STATE_OK, what, found, "");
+		buf_fini(&f->of[i].names);
+	}
+}
+
 static void check_broker(struct check *c)
 {
-	const struct config  *cfg = c->a->cfg;
-	struct err            err = { 0 };
-	char                  words[K8S_WORDS_SIZE], what[URL_SIZE + 64];
-	struct http_exchange *x = rabbitmq_list(c->a->http, cfg, 1, &err);
+	static struct found found;
+	struct err          err = { 0 };
+	char                what[URL_SIZE + 64];
+	int                 r = survey_queues(c->a, on_found, &found, &err);
 
-	(void)snprintf(what, sizeof(what), "broker answers %s", cfg->rabbitmq_url);
-	if (x && app_answer(c->a, x) < 0) {
-		err_set(&err, EINTR, "interrupted");
-	} else if (x) {
-		const struct http_response *r = http_response(x);
-		struct rabbitmq_page        page;
-		if (rabbitmq_judge(r, words, sizeof(words)) != RABBITMQ_OK)
-			err_set(&err, EIO, "%s (status %ld)", words, r->status);
-		else
-			(void)rabbitmq_page_decode(r->body.data, r->body.len,
-						   cfg->rabbitmq_queue_prefix, &page, &err);
-		http_end(c->a->http, x);
-	}
-	row(c, err.code ? STATE_MISSING : STATE_OK, what, err.msg, "");
+	(void)snprintf(what, sizeof(what), "broker answers %s", c->a->cfg->rabbitmq_url);
+	row(c, r < 0 ? STATE_MISSING : STATE_OK, what, err.msg, "");
+	if (r == 0)
+		tell_found(c, &found);
 }
 
 bool check_run(struct app *a)

@@ -13,6 +13,11 @@
 #define WEEK_MS    INT64_C(604800000)
 #define VALUE_SIZE 2048 /* more than any setting may have, with its NUL */
 #define SPACE      " \t\n\v\f\r"
+#define SHOWN_BYTES                                                                                \
+	400 /* of a list, in each line and Event about queues: what is left is longer              \
+	     */
+#define QUEUES "RABBITMQ_QUEUES"
+#define PREFIX "RABBITMQ_QUEUE_PREFIX"
 
 _Static_assert(NAME_SIZE >= IDENTITY_POD_SIZE, "a name that a pod has is one that we take");
 
@@ -62,7 +67,8 @@ static const struct setting vars[] = {
 	{ "TEARDOWN_TIMEOUT_SECONDS", SETTING_SECONDS, AT(teardown_timeout_ms), "600", 1000,
 	  86400000, NULL, "give up tearing down after this, 1..86400" },
 	{ "RABBITMQ_URL", SETTING_URL, STR(rabbitmq_url), NULL, 0, 0, "off",
-	  "RabbitMQ's management API, `http(s)://host:15672`, without user info" },
+	  "RabbitMQ's management API, `http(s)://host:15672`; a path is allowed, user info is "
+	  "not" },
 	{ "RABBITMQ_USER", SETTING_TEXT, STR(rabbitmq_user), NULL, 0, 0, "-", "its user" },
 	{ "RABBITMQ_PASSWORD", SETTING_SECRET, STR(rabbitmq_password), NULL, 0, 0, "-",
 	  "the user's password, or:" },
@@ -72,8 +78,11 @@ static const struct setting vars[] = {
 	  "virtual host of the queues" },
 	{ "RABBITMQ_CA_FILE", SETTING_TEXT, STR(rabbitmq_ca_file), NULL, 0, 0, "-",
 	  "CA certificates (PEM) to verify an https broker against" },
-	{ "RABBITMQ_QUEUE_PREFIX", SETTING_TEXT, STR(rabbitmq_queue_prefix), NULL, 0, 0,
-	  "grpc-job-$JOB_ID-", "queues whose names start with this belong to the job" },
+	{ QUEUES, SETTING_TEXT, STR(rabbitmq_queues), "grpc-job-$JOB_ID-*", 0, 0, NULL,
+	  "the job's queues: names, or prefixes that end in `*`, with commas between them; "
+	  "`$JOB_ID` stands for the id, and each must contain it" },
+	{ PREFIX, SETTING_TEXT, STR(rabbitmq_queue_prefix), NULL, 0, 0, "-",
+	  "one prefix, without the `*`, in place of that list" },
 	{ "TARGET_CONTAINER", SETTING_LABEL, STR(target_container), NULL, 0, 0, "-",
 	  "judge this container alone: its CPU is the job's, and when it has ended for good, so "
 	  "has "
@@ -122,7 +131,9 @@ static void say(struct loader *l, enum log_level level, const char *name, const 
 		const char *words)
 {
 	struct buf b = { .max = 4096 };
-	bool left_in = has_placeholder(value) || has_placeholder(words); /* they quote names */
+	bool       patterns = strcmp(name, QUEUES) == 0 || strcmp(name, PREFIX) == 0;
+	bool       left_in = !patterns && /* in these it is replaced by us */
+		       (has_placeholder(value) || has_placeholder(words));
 	const char *why = left_in ? "a placeholder was not replaced: " : "";
 
 	l->errors += level == LOG_ERROR;
@@ -311,21 +322,78 @@ static void limit_samples(struct loader *l)
 		     "MAX_CPU_USAGE_COUNT is less, and is taken");
 }
 
+/* One of the list. @only_prefix: of a setting that has no other ones. */
+static int take_pattern(struct config *cfg, const char *s, size_t n, bool only_prefix,
+			struct err *err)
+{
+	struct pattern *p = &cfg->queues[cfg->queue_count];
+
+	while (n && strchr(SPACE, *s)) {
+		s++;
+		n--;
+	}
+	while (n && strchr(SPACE, s[n - 1]))
+		n--;
+	if (cfg->queue_count == PATTERNS)
+		return err_set(err, EINVAL, "want at most %d of them", PATTERNS);
+	if (!only_prefix && n && memchr(s, '*', n - 1))
+		return err_set(err, EINVAL, "'%.*s': want a * only at its end", (int)n, s);
+	if (pattern_parse(s, n, cfg->job_id, p, err) < 0)
+		return -EINVAL;
+	p->prefix |= only_prefix;
+	cfg->queue_count++;
+	return 0;
+}
+
+/* For people: with the id in each. */
+static void show_queues(struct config *cfg)
+{
+	struct buf shown = { .max = SHOWN_BYTES };
+	char       text[QUEUE_NAME_SIZE];
+
+	for (size_t i = 0; i < cfg->queue_count && shown.max == SHOWN_BYTES; i++) {
+		pattern_text(&cfg->queues[i], cfg->job_id, text);
+		if (buf_printf(&shown, "%s%s%s", i ? "," : "", text,
+			       cfg->queues[i].prefix ? "*" : "") == 0)
+			continue;
+		shown.max += sizeof(",...");
+		(void)buf_printf(&shown, ",..."); /* it fits */
+	}
+	(void)copy_str(cfg->rabbitmq_queues, sizeof(cfg->rabbitmq_queues),
+		       shown.data ? shown.data : "");
+	buf_fini(&shown);
+}
+
+static void check_queues(struct loader *l)
+{
+	struct config *cfg = l->cfg;
+	bool           old = is_set(l, PREFIX);
+	const char    *list = old ? cfg->rabbitmq_queue_prefix : cfg->rabbitmq_queues;
+	struct err     err = { 0 };
+
+	if (!list[0])
+		return; /* complained about */
+	if (old && is_set(l, QUEUES))
+		err_set(&err, EINVAL, "want either this or " QUEUES ", where it is '%s*'", list);
+	for (const char *p = list, *end; p && !err.code; p = *end ? end + 1 : NULL) {
+		end = p + strcspn(p, old ? "" : ",");
+		(void)take_pattern(cfg, p, (size_t)(end - p), old, &err);
+	}
+	if (err.code)
+		complain(l, old ? PREFIX : QUEUES, list, err.msg);
+	else
+		show_queues(cfg);
+}
+
 static void check_rabbitmq(struct loader *l)
 {
 	struct config *cfg = l->cfg;
-	char          *prefix = cfg->rabbitmq_queue_prefix;
 
 	if (!is_set(l, "RABBITMQ_URL"))
 		return;
-	if (!prefix[0] && !is_set(l, "RABBITMQ_QUEUE_PREFIX")) {
-		need_job_id(l);
-		if (!l->job_id_bad &&
-		    snprintf(prefix, sizeof(cfg->rabbitmq_queue_prefix), "grpc-job-%s-",
-			     cfg->job_id) >= (int)sizeof(cfg->rabbitmq_queue_prefix))
-			complain(l, "RABBITMQ_QUEUE_PREFIX", "",
-				 "JOB_ID is too long for it: set it");
-	}
+	need_job_id(l);
+	if (!l->job_id_bad)
+		check_queues(l);
 	if (strncmp(cfg->rabbitmq_url, "https:", 6) == 0 && !is_set(l, "RABBITMQ_CA_FILE"))
 		complain(l, "RABBITMQ_CA_FILE", "",
 			 "want a file with the broker's CA, as RABBITMQ_URL is https");
@@ -394,7 +462,8 @@ void config_log(const struct config *cfg)
 		 LI("teardown_timeout_ms", cfg->teardown_timeout_ms),
 		 LS("adopt_service", yes_no(cfg->adopt_service)),
 		 LS("delete_self", yes_no(cfg->delete_self)), LS("dry_run", yes_no(cfg->dry_run)),
-		 LS("rabbitmq", cfg->rabbitmq_url[0] ? cfg->rabbitmq_url : "off"));
+		 LS("rabbitmq", cfg->rabbitmq_url[0] ? cfg->rabbitmq_url : "off"),
+		 LIF(cfg->rabbitmq_url[0], LS("queues", cfg->rabbitmq_queues)));
 }
 
 static const char *shown_default(const struct setting *s)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "pattern.h"
 #include "util.h"
 
 #define NAME_SIZE  254 /* an RFC 1123 subdomain and its NUL */
@@ -45,13 +46,16 @@ struct config {
 	bool    dry_run;
 
 	/* broker; rabbitmq_url[0] == '\0' = no queues to delete */
-	char rabbitmq_url[URL_SIZE]; /* scheme://host[:port], no path, no user info, no final '/' */
+	char rabbitmq_url[URL_SIZE]; /* scheme://host[:port][/path], no user info, no final '/' */
 	char rabbitmq_user[256];
 	char rabbitmq_password[256];            /* secret: never logged */
 	char rabbitmq_password_file[PATH_SIZE]; /* "" or read at each use */
 	char rabbitmq_vhost[256];
 	char rabbitmq_ca_file[PATH_SIZE];
-	char rabbitmq_queue_prefix[256];
+	char rabbitmq_queues[1024]; /* as given, then for people: with the id in them */
+	char rabbitmq_queue_prefix[QUEUE_NAME_SIZE]; /* as given */
+	struct pattern queues[PATTERNS];             /* what these come to */
+	size_t         queue_count;
 
 	/* log */
 	enum log_level  log_level;

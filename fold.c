@@ -482,15 +482,14 @@ static void fold_delete_self(struct world *w, const struct answer *r)
 static void fold_broker(struct world *w, const struct config *cfg, const struct answer *r,
 			int64_t now)
 {
-	struct queues      *q = &w->queues;
-	const struct naming n = { cfg->target_job, cfg->rabbitmq_queue_prefix };
+	struct queues *q = &w->queues;
 
 	if (r->ask == ASK_QUEUES)
-		queues_fold_list(q, n, &r->is, r->page, w->seq, now);
+		queues_fold_list(q, cfg, &r->is, r->page, w->seq, now);
 	else if (r->ask == ASK_NEIGHBOUR)
-		queues_fold_neighbour(q, n, &r->is);
+		queues_fold_neighbour(q, cfg, &r->is);
 	else
-		queues_fold_delete(q, n, &r->is, now);
+		queues_fold_delete(q, cfg, &r->is, now);
 	struct asked *del = &w->asked[ASK_DELETE_QUEUE], *list = &w->asked[ASK_QUEUES];
 	if (r->is.what == K8S_REFUSED || r->is.what == K8S_CONFLICT)
 		del->due_ms = del->patience_ms; /* of the next one this says nothing */

@@ -207,9 +207,15 @@ struct http_exchange *k8s_start(struct k8s_client *c, const struct k8s_request *
 static bool names_object(const struct k8s_status *s, const struct k8s_request *q)
 {
 	const struct resource *res = &resources[q->resource];
+	const char            *slash = strchr(s->name, '/');
 
-	return q->name && strcmp(s->reason, "NotFound") == 0 && strcmp(s->name, q->name) == 0 &&
-	       strcmp(s->kind, res->name) == 0 && strcmp(s->group, res->group) == 0;
+	if (!q->name || strcmp(s->reason, "NotFound") != 0)
+		return false;
+	if (q->resource == K8S_POD_METRICS) /* metrics-server: pod NAME, or podmetrics NS/NAME */
+		return strcmp(slash ? slash + 1 : s->name, q->name) == 0 &&
+		       strncmp(s->kind, "pod", 3) == 0;
+	return strcmp(s->name, q->name) == 0 && strcmp(s->kind, res->name) == 0 &&
+	       strcmp(s->group, res->group) == 0;
 }
 
 static bool reads(const struct k8s_request *q)

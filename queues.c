@@ -15,8 +15,19 @@ static bool has(const struct rabbitmq_page *p, const char *name)
 
 static void add(struct rabbitmq_page *p, const char *name)
 {
-	if (p->count < ARRAY_SIZE(p->names)) /* those beyond are not named */
+	if (p->count < ARRAY_SIZE(p->names))
 		(void)copy_str(p->names[p->count++], sizeof(p->names[0]), name); /* same size */
+}
+
+static void stay(struct queues *q, const char *name)
+{
+	q->more += q->refused.count == ARRAY_SIZE(q->refused.names);
+	add(&q->refused, name);
+}
+
+unsigned queues_page(const struct queues *q, const struct config *cfg)
+{
+	return cfg->queues[q->pattern].prefix || q->doubted ? q->number : 0;
 }
 
 const char *queues_name(const struct queues *q)
@@ -24,36 +35,34 @@ const char *queues_name(const struct queues *q)
 	return q->page.names[q->next];
 }
 
-/* Where the id that continues ours would end: at the first dash behind @from; NULL = at none. */
-static const char *next_dash(const char *name, const char *prefix, size_t from)
+/* Where ours is not made of its id, another one's has the usual name. */
+void queues_neighbour(const struct queues *q, const struct config *cfg, char *out, size_t size)
 {
-	size_t start = strlen(prefix);
+	size_t job = strlen(cfg->target_job), id = strlen(cfg->job_id);
+	bool   usual = job <= id || strcmp(cfg->target_job + job - id, cfg->job_id) != 0;
 
-	while (name[start] == '-')
-		start++;
-	if (from < start + 1)
-		from = start + 1; /* an id has at least a letter */
-	return strlen(name) < from ? NULL : strchr(name + from, '-');
+	(void)snprintf(out, size, "%.*s%.*s", usual ? 9 : (int)(job - id),
+		       usual ? "grpc-job-" : cfg->target_job, (int)(q->rival.end - q->rival.start),
+		       queues_name(q) + q->rival.start);
 }
 
-void queues_neighbour(const struct queues *q, struct naming n, char *out, size_t size)
+/* The next Job whose it may be, of those that there can be: `grpc-job-X` is none. */
+static bool find_rival(struct queues *q, const struct config *cfg)
 {
-	const char *name = queues_name(q), *dash = next_dash(name, n.prefix, q->asked);
-	size_t      start = strlen(n.prefix);
+	struct rival *r = &q->rival;
+	char          job[NAME_SIZE + RABBITMQ_NAME_SIZE];
 
-	while (name[start] == '-')
-		start++;
-	(void)snprintf(out, size, "%s-%.*s", n.job,
-		       dash ? (int)(dash - name - (ptrdiff_t)start) : 0, name + start);
-}
+	for (; r->pattern < cfg->queue_count; r->pattern++, r->end = 0) {
+		const struct pattern *p = &cfg->queues[r->pattern];
 
-/* No Job can have such a name: nothing is to be asked. */
-static bool is_possible(const struct queues *q, struct naming n)
-{
-	char name[NAME_SIZE + RABBITMQ_NAME_SIZE];
-
-	queues_neighbour(q, n, name, sizeof(name));
-	return is_rfc1123_name(name, NAME_SIZE - 1);
+		while ((r->end = pattern_rival(p, cfg->job_id, queues_name(q), r->end,
+					       &r->start)) != 0) {
+			queues_neighbour(q, cfg, job, sizeof(job));
+			if (is_rfc1123_name(job, NAME_SIZE - 1))
+				return true;
+		}
+	}
+	return false;
 }
 
 static void end_walk(struct queues *q)
@@ -62,60 +71,63 @@ static void end_walk(struct queues *q)
 	q->walks = q->refused.count ? q->walks + 1 : 0;
 }
 
-/* All of the page is dealt with. Where queues went, those behind have moved up: the same again. */
-static void end_page(struct queues *q)
+static void begin_pattern(struct queues *q, size_t pattern)
 {
 	q->step = QUEUES_LIST;
-	if (!q->went && q->page.last)
-		end_walk(q);
-	else if (!q->went)
-		q->number++;
+	q->pattern = pattern;
+	q->number = 1;
+	q->doubted = false;
+}
+
+/* All of the page is dealt with. Where queues went, those behind have moved up: the same again. */
+static void end_page(struct queues *q, const struct config *cfg)
+{
+	q->step = QUEUES_LIST;
 	if (!q->went)
 		q->before.count = 0;
+	if (!q->went && q->page.last)
+		begin_pattern(q, q->pattern + 1);
+	else if (!q->went)
+		q->number++;
+	if (q->pattern >= cfg->queue_count)
+		end_walk(q);
 	if (q->lists >= QUEUES_MAX_PAGES && q->step == QUEUES_LIST) {
 		(void)copy_str(q->why, sizeof(q->why), "more pages than can be"); /* fits */
 		q->hopeless = false;
-		add(&q->refused, "...");
+		stay(q, "...");
 		end_walk(q);
 	}
 }
 
 /* What is to be done about the queue at hand, or about the next one that needs something. */
-static void look(struct queues *q, struct naming n)
+static void look(struct queues *q, const struct config *cfg)
 {
-	for (; q->next < q->page.count; q->next++, q->asked = 0) {
+	for (; q->next < q->page.count; q->next++, q->rival = (struct rival){ 0 }) {
 		const char *name = queues_name(q);
 
 		if (has(&q->before, name) && !has(&q->refused, name)) {
 			(void)copy_str(q->why, sizeof(q->why), "it is still there"); /* fits */
 			q->hopeless = q->answered = false;
-			add(&q->refused, name);
+			stay(q, name);
 		}
 		if (has(&q->refused, name))
 			continue;
-		for (const char *dash; (dash = next_dash(name, n.prefix, q->asked)) != NULL;) {
-			q->step = QUEUES_NEIGHBOUR;
-			if (is_possible(q, n))
-				return;
-			q->asked = (size_t)(dash - name) + 1;
-		}
-		q->step = QUEUES_DELETE;
+		q->step = find_rival(q, cfg) ? QUEUES_NEIGHBOUR : QUEUES_DELETE;
 		return;
 	}
-	end_page(q);
+	end_page(q, cfg);
 }
 
-static void next(struct queues *q, struct naming n)
+static void next(struct queues *q, const struct config *cfg)
 {
 	q->next++;
-	q->asked = 0;
-	look(q, n);
+	q->rival = (struct rival){ 0 };
+	look(q, cfg);
 }
 
 void queues_restart(struct queues *q)
 {
-	q->step = QUEUES_LIST;
-	q->number = 1;
+	begin_pattern(q, 0);
 	q->lists = 0;
 }
 
@@ -123,7 +135,7 @@ static void take_page(struct queues *q, const struct rabbitmq_page *page, uint64
 		      uint64_t seq)
 {
 	if (!q->lists) { /* not sooner: until then the last walk's are still to be named */
-		q->refused.count = 0;
+		q->refused.count = q->more = q->more_before = 0;
 		q->before.count = 0;
 		q->hopeless = q->answered = true;
 		q->began = sent;
@@ -131,56 +143,62 @@ static void take_page(struct queues *q, const struct rabbitmq_page *page, uint64
 	q->page = *page;
 	q->page_at = seq;
 	q->lists++;
-	q->next = q->asked = 0;
+	q->next = 0;
+	q->rival = (struct rival){ 0 };
 	if (!q->went)
 		q->before.count = 0;
+	if (q->went) /* it is the same one */
+		q->more = q->more_before;
+	q->more_before = q->more;
 	q->went = 0;
 }
 
-void queues_fold_list(struct queues *q, struct naming n, const struct asked_answer *r,
+void queues_fold_list(struct queues *q, const struct config *cfg, const struct asked_answer *r,
 		      const struct rabbitmq_page *page, uint64_t seq, int64_t now)
 {
 	static const struct rabbitmq_page none = { .last = true };
-	bool                              beyond = r->what == K8S_ABSENT || r->what == K8S_CONFLICT;
+	unsigned                          page_asked = queues_page(q, cfg);
+	bool                              absent = r->what == K8S_ABSENT;
+	bool fewer = page_asked ? page_asked > 1 && (absent || r->what == K8S_CONFLICT) : absent;
 
 	q->since_ms = q->since_ms ? q->since_ms : now;
-	if (r->what == K8S_OK || (beyond && q->number > 1)) { /* the pages have become fewer */
+	q->known |= r->what == K8S_OK;
+	if (fewer && !page_asked && !q->known) {
+		q->doubted = true; /* no such queue, or no such virtual host? A list tells */
+	} else if (r->what == K8S_OK || fewer) {
 		take_page(q, r->what == K8S_OK ? page : &none, r->sent, seq);
-		look(q, n);
-	} else if (r->what == K8S_ABSENT || r->what == K8S_REFUSED) {
+		look(q, cfg);
+	} else if (absent || r->what == K8S_REFUSED) {
 		q->final = true; /* no such virtual host; the user may not */
 	}
 }
 
 /* The queue at hand stays for now: after an answer, or for want of one. */
-static void stays(struct queues *q, struct naming n, const char *why, enum k8s_answer answer)
+static void stays(struct queues *q, const struct config *cfg, const char *why,
+		  enum k8s_answer answer)
 {
 	(void)snprintf(q->why, sizeof(q->why), "%s", why);
 	q->hopeless &= answer == K8S_REFUSED;
 	q->answered &= answer == K8S_REFUSED || answer == K8S_CONFLICT;
-	add(&q->refused, queues_name(q));
-	next(q, n);
+	stay(q, queues_name(q));
+	next(q, cfg);
 }
 
-void queues_fold_neighbour(struct queues *q, struct naming n, const struct asked_answer *r)
+void queues_fold_neighbour(struct queues *q, const struct config *cfg, const struct asked_answer *r)
 {
-	const char *name = queues_name(q), *dash = next_dash(name, n.prefix, q->asked);
-
-	if (r->what == K8S_OK) { /* it is that Job's */
-		next(q, n);
-	} else if (r->what == K8S_ABSENT) {
-		q->asked = dash ? (size_t)(dash - name) + 1 : strlen(name) + 1;
-		look(q, n);
-	} else {
-		stays(q, n, "it may be another job's", K8S_TROUBLE);
-	}
+	if (r->what == K8S_OK) /* it is that Job's */
+		next(q, cfg);
+	else if (r->what == K8S_ABSENT)
+		look(q, cfg);
+	else
+		stays(q, cfg, "it may be another job's", K8S_TROUBLE);
 }
 
-void queues_fold_delete(struct queues *q, struct naming n, const struct asked_answer *r,
+void queues_fold_delete(struct queues *q, const struct config *cfg, const struct asked_answer *r,
 			int64_t now)
 {
 	if (r->what != K8S_OK && r->what != K8S_ABSENT) {
-		stays(q, n, r->words ? r->words : "", r->what);
+		stays(q, cfg, r->words ? r->words : "", r->what);
 		return;
 	}
 	if (!q->went)
@@ -191,5 +209,5 @@ void queues_fold_delete(struct queues *q, struct naming n, const struct asked_an
 		q->deleted++;
 		q->since_ms = now;
 	}
-	next(q, n);
+	next(q, cfg);
 }

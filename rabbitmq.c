@@ -61,16 +61,22 @@ static int url_of_queues(const struct config *cfg, struct buf *url)
 }
 
 /* The broker's filter takes any part of a name, in upper or lower case: it only narrows. */
-struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
-				    struct err *err)
+struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg,
+				    const struct pattern *p, unsigned page, struct err *err)
 {
 	struct buf url = { .max = URL_BYTES };
+	char       text[QUEUE_NAME_SIZE];
 	int        r = url_of_queues(cfg, &url);
 
-	r = r < 0 ? r
-		  : buf_printf(&url, "?columns=name&sort=name&page=%u&page_size=%u&name=", page,
+	pattern_text(p, cfg->job_id, text);
+	if (r == 0 && page)
+		r = buf_printf(&url, "?columns=name&sort=name&page=%u&page_size=%u&name=", page,
 			       RABBITMQ_PAGE_SIZE);
-	r = r < 0 ? r : http_escape(&url, cfg->rabbitmq_queue_prefix);
+	else if (r == 0)
+		r = buf_append(&url, "/", 1);
+	r = r < 0 ? r : http_escape(&url, text);
+	if (r == 0 && !page)
+		r = buf_printf(&url, "?columns=name");
 	return start(h, cfg, "GET", &url, r, err);
 }
 
@@ -95,7 +101,13 @@ static bool words_of(const struct buf *body, char *words, size_t size)
 	const char  *reason = json_string_value(json_object_get(root, "reason"));
 	bool         its_own = json_object_get(root, "error") != NULL;
 
-	(void)snprintf(words, size, "%.200s", reason ? reason : body->len ? body->data : "no body");
+	bool off = reason && strstr(reason, "basic auth disabled"); /* whatever the password is */
+
+	(void)snprintf(words, size, "%.200s%s",
+		       reason      ? reason
+		       : body->len ? body->data
+				   : "no body",
+		       off ? " (management.disable_basic_auth: it takes no passwords)" : "");
 	trim_end(words, "\r\n");
 	return its_own;
 }
@@ -122,15 +134,15 @@ enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, 
 	}
 }
 
-static int take_name(const json_t *item, const char *prefix, struct rabbitmq_page *page,
-		     struct err *err)
+static int take_name(const json_t *item, const struct pattern *p, const char *id,
+		     struct rabbitmq_page *page, struct err *err)
 {
 	const json_t *string = json_object_get(item, "name");
 	const char   *name = json_string_value(string);
 
 	if (!name)
 		return err_set(err, EBADMSG, "a queue without a name");
-	if (strncmp(name, prefix, strlen(prefix)) != 0)
+	if (!pattern_matches(p, id, strlen(id), name))
 		return 0;
 	if (strlen(name) != json_string_length(string))
 		return err_set(err, EBADMSG, "a queue's name with a NUL in it: %s", name);
@@ -142,24 +154,26 @@ static int take_name(const json_t *item, const char *prefix, struct rabbitmq_pag
 	return 0;
 }
 
-int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rabbitmq_page *ret,
-			 struct err *err)
+int rabbitmq_page_decode(const char *json, size_t n, const struct pattern *p, const char *id,
+			 unsigned number, struct rabbitmq_page *ret, struct err *err)
 {
-	struct rabbitmq_page page = { .count = 0 };
-	json_auto_t         *root = json_read(p, n, err);
+	struct rabbitmq_page page = { .last = true };
+	json_auto_t         *root = json_read(json, n, err);
 	const json_t        *items = json_object_get(root, "items");
-	const json_t        *number = json_object_get(root, "page");
+	const json_t        *at = json_object_get(root, "page");
 	const json_t        *pages = json_object_get(root, "page_count");
 
-	if (!root)
+	if (!root || (!number && take_name(root, p, id, &page, err) < 0))
 		return -EBADMSG;
-	if (!prefix[0] || !json_is_array(items) || !json_is_integer(number) ||
-	    !json_is_integer(pages))
+	if (!number && !page.count)
+		return err_set(err, EBADMSG, "another queue than was asked for");
+	if (number && (!json_is_array(items) || !json_is_integer(at) || !json_is_integer(pages)))
 		return err_set(err, EBADMSG, "not a page of queues");
 	for (size_t i = 0; i < json_array_size(items); i++)
-		if (take_name(json_array_get(items, i), prefix, &page, err) < 0)
+		if (number && take_name(json_array_get(items, i), p, id, &page, err) < 0)
 			return -EBADMSG;
-	page.last = json_integer_value(number) >= json_integer_value(pages);
+	if (number)
+		page.last = json_integer_value(at) >= json_integer_value(pages);
 	*ret = page;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * rabbitmq.h - RabbitMQ's management API: list queues by prefix, delete one, what an answer means.
- * Knows nothing of Kubernetes, nor when a queue is to go.
+ * rabbitmq.h - RabbitMQ's management API: list queues by a pattern, delete one, what an answer
+ * means. Knows nothing of Kubernetes, nor when a queue is to go.
  */
 #ifndef RABBITMQ_H
 #define RABBITMQ_H
@@ -10,9 +10,9 @@
 #include "util.h"
 
 #define RABBITMQ_PAGE_SIZE 100 /* names a page: some 30 kB at the most */
-#define RABBITMQ_NAME_SIZE 256 /* AMQP 0-9-1: a queue's name has at most 255 bytes */
+#define RABBITMQ_NAME_SIZE QUEUE_NAME_SIZE
 
-/* One page of the broker's queues; of these, only the names that do start with the prefix. */
+/* One page of the broker's queues; of these, only the names that the pattern does match. */
 struct rabbitmq_page {
 	char   names[RABBITMQ_PAGE_SIZE][RABBITMQ_NAME_SIZE];
 	size_t count;
@@ -31,10 +31,11 @@ enum rabbitmq_answer {
  * Start one request; they do not block, but for reading RABBITMQ_PASSWORD_FILE. Return the
  * exchange, for http_response() and http_end(), or NULL + *err: -ENOENT (no password: *err names
  * the file), -ENOMEM, -EIO. All arguments are borrowed until they return.
- * @page counts from 1; a page that does not exist is answered with an error.
+ * @page counts from 1; a page that does not exist is answered with an error. 0: the one queue that
+ * has the pattern's text for its name.
  */
-struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
-				    struct err *err);
+struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg,
+				    const struct pattern *p, unsigned page, struct err *err);
 struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,
 				      struct err *err);
 
@@ -42,11 +43,11 @@ struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, 
 enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, size_t size);
 
 /*
- * Pure: decodes a page. Names are compared with @prefix byte by byte, whatever the broker's filter
- * thought; one that is too long for AMQP or has a NUL in it is an error. *@ret is written only on
- * success. Returns 0, -EBADMSG.
+ * Pure: decodes the answer to page @number. Names are compared with the pattern byte by byte,
+ * whatever the broker's filter thought; one that is too long for AMQP or has a NUL in it is an
+ * error. *@ret is written only on success. Returns 0, -EBADMSG.
  */
-int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rabbitmq_page *ret,
-			 struct err *err);
+int rabbitmq_page_decode(const char *json, size_t n, const struct pattern *p, const char *id,
+			 unsigned number, struct rabbitmq_page *ret, struct err *err);
 
 #endif

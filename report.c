@@ -144,9 +144,8 @@ static void tell_queues(const struct world *w, const struct config *cfg, enum fa
 		log_warn("queue", LS("name", name),
 			 LS("outcome", i < q->refused.count ? "refused" : "left"),
 			 LIF(i < q->refused.count, LS("error", q->why)));
-	LOG_(fate_is_left(f) ? LOG_WARN : LOG_INFO, "queues",
-	     LS("prefix", cfg->rabbitmq_queue_prefix), LS("outcome", fate_name(f)),
-	     LI("count", q->deleted));
+	LOG_(fate_is_left(f) ? LOG_WARN : LOG_INFO, "queues", LS("names", cfg->rabbitmq_queues),
+	     LS("outcome", fate_name(f)), LI("count", q->deleted));
 }
 
 static void tell_fates(struct report *r, const struct world *w, const struct config *cfg,
@@ -295,8 +294,8 @@ static void tell_broker(struct report *r, const struct world *w, const struct co
 
 	if (x->is.what == K8S_ABSENT)
 		log_warn("the broker does not know our virtual host",
-			 LS("vhost", cfg->rabbitmq_vhost), LI("status", x->is.status),
-			 LS("error", words));
+			 LS("vhost", cfg->rabbitmq_vhost), LS("url", cfg->rabbitmq_url),
+			 LI("status", x->is.status), LS("error", words));
 	else if (x->is.what == K8S_REFUSED)
 		LOG_(again ? LOG_DEBUG : LOG_WARN, "the broker refuses our user",
 		     LS("user", cfg->rabbitmq_user), LS("verb", verb), LI("status", x->is.status),
@@ -449,14 +448,19 @@ static void put_left(struct buf *b, const char *what, const char *name, enum fat
 				 fate_name(f));
 }
 
-/* As many as fit. */
+/* As many as fit, and how many do not. */
 static void put_queues(struct buf *b, const char *before, const struct queues *q)
 {
+	size_t      max = b->max, count = 0, more = q->more;
 	const char *name;
 
-	for (size_t i = 0; (name = queue_left(q, i)) != NULL; i++)
-		if (buf_printf(b, "%s%s", i ? ", " : before, name) < 0)
-			return;
+	b->max -= sizeof(", and 12345678 more");
+	while ((name = queue_left(q, count++)) != NULL)
+		more += more > q->more ||
+			buf_printf(b, "%s%s", count > 1 ? ", " : before, name) < 0;
+	b->max = max;
+	if (more)
+		(void)buf_printf(b, ", and %zu more", more);
 }
 
 char *report_left_event_new(const struct world *w, const struct config *cfg, const struct fates *f)
@@ -467,7 +471,7 @@ char *report_left_event_new(const struct world *w, const struct config *cfg, con
 	put_left(&words, "Job", cfg->target_job, f->job);
 	put_left(&words, "pods of", cfg->target_job, f->pods);
 	put_left(&words, "Service", cfg->target_service, f->service);
-	put_left(&words, "queues that start with", cfg->rabbitmq_queue_prefix, f->queues);
+	put_left(&words, "queues", cfg->rabbitmq_queues, f->queues);
 	if (fate_is_left(f->queues) && queue_left(&w->queues, 0))
 		put_queues(&words, ": ", &w->queues);
 	if (words.len)
@@ -486,7 +490,7 @@ static void add_queues_left(json_t *o, const struct queues *q)
 {
 	json_t     *names = json_array();
 	const char *name;
-	size_t      count = 0;
+	size_t      count = 0, more = q->more;
 
 	if (json_object_set_new(o, "queues_left", names) < 0)
 		return;
@@ -498,10 +502,9 @@ static void add_queues_left(json_t *o, const struct queues *q)
 		if (json_dumpb(o, NULL, 0, SUMMARY_FLAGS) > SUMMARY_BYTES)
 			(void)json_array_remove(names, json_array_size(names) - 1);
 	}
-	if (count > json_array_size(names))
-		(void)json_object_set_new(
-			o, "queues_left_more",
-			json_integer((json_int_t)(count - json_array_size(names))));
+	more += count - json_array_size(names);
+	if (more)
+		(void)json_object_set_new(o, "queues_left_more", json_integer((json_int_t)more));
 }
 
 /* One line, new; NULL when out of memory. */
@@ -513,9 +516,9 @@ static char *summary_json(const struct world *w, const struct config *cfg, const
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:o*, s:s*}", "trigger",
 			  trigger_name(world_trigger(w)), "job", fate_name(f->job), "service",
 			  fate_name(f->service), "queues", fate_name(f->queues), "self",
-			  fate_name(f->self), "seconds", (double)ms / 1000, "queue_prefix",
-			  /* a prefix that is no UTF-8 costs itself, and not the line */
-			  queues_left ? json_string(cfg->rabbitmq_queue_prefix) : NULL, "pods",
+			  fate_name(f->self), "seconds", (double)ms / 1000, "queue_names",
+			  /* names that are no UTF-8 cost themselves, and not the line */
+			  queues_left ? json_string(cfg->rabbitmq_queues) : NULL, "pods",
 			  fate_is_left(f->pods) ? fate_name(f->pods) : NULL);
 
 	if (o && queues_left)
@@ -555,7 +558,7 @@ void report_summary(const struct world *w, const struct config *cfg, const struc
 	     LS("trigger", trigger_name(world_trigger(w))), LS("job", fate_name(f->job)),
 	     LIF(fate_is_left(f->pods), LS("pods", fate_name(f->pods))),
 	     LS("service", fate_name(f->service)), LS("queues", fate_name(f->queues)),
-	     LIF(fate_is_left(f->queues), LS("queue_prefix", cfg->rabbitmq_queue_prefix)),
+	     LIF(fate_is_left(f->queues), LS("queue_names", cfg->rabbitmq_queues)),
 	     LIF(left.len > 0, LS("queues_left", left.data)), LS("self", fate_name(f->self)),
 	     LS("seconds", seconds));
 	buf_fini(&left);

@@ -7,6 +7,7 @@
 
 #include "rabbitmq.h"
 #include "report.h"
+#include "survey.h"
 
 #define WATCH_MIN_S      240 /* timeoutSeconds is random in 240..360 */
 #define WATCH_SPREAD_S   121
@@ -76,9 +77,7 @@ static void describe(const struct run *r, enum ask a, struct k8s_request *q, cha
 	if (a == ASK_LIST || a == ASK_WATCH)
 		q->only_name = cfg->target_job;
 	else if (a == ASK_NEIGHBOUR)
-		queues_neighbour(&w->queues,
-				 (struct naming){ cfg->target_job, cfg->rabbitmq_queue_prefix },
-				 name, NAME_SIZE);
+		queues_neighbour(&w->queues, cfg, name, NAME_SIZE);
 	else if (a == ASK_DELETE_POD || a == ASK_POD_METRICS)
 		(void)copy_str(name, NAME_SIZE, pod ? pod->name : "");
 	else
@@ -137,14 +136,16 @@ static bool is_change(enum ask a)
 
 static struct http_exchange *start(struct run *r, const struct step *s, struct err *err)
 {
-	struct flight  *f = &r->flight;
-	AUTO_FREE char *body = body_new(r, s->ask);
-	char            selector[K8S_SELECTOR_SIZE] = "";
+	struct flight       *f = &r->flight;
+	const struct queues *q = &r->world.queues;
+	AUTO_FREE char      *body = body_new(r, s->ask);
+	char                 selector[K8S_SELECTOR_SIZE] = "";
 
 	if (s->ask == ASK_QUEUES)
-		return rabbitmq_list(r->app->http, r->cfg, r->world.queues.number, err);
+		return rabbitmq_list(r->app->http, r->cfg, &r->cfg->queues[q->pattern],
+				     queues_page(q, r->cfg), err);
 	if (s->ask == ASK_DELETE_QUEUE)
-		return rabbitmq_delete(r->app->http, r->cfg, queues_name(&r->world.queues), err);
+		return rabbitmq_delete(r->app->http, r->cfg, queues_name(q), err);
 	describe(r, s->ask, &f->request, f->name, selector);
 	f->request.body = body;
 	f->request.total_ms = s->limit_ms;
@@ -164,6 +165,7 @@ static int decode(const struct run *r, struct answer *x, const struct k8s_reques
 		  const struct buf *b, struct err *err)
 {
 	const struct config *cfg = r->cfg;
+	const struct queues *queues = &r->world.queues;
 
 	switch (x->ask) {
 	case ASK_SELF:
@@ -180,8 +182,8 @@ static int decode(const struct run *r, struct answer *x, const struct k8s_reques
 	case ASK_METRICS: return pod_metrics_decode(b->data, b->len, &x->metrics, err);
 	case ASK_PODS: return k8s_pods_decode(b->data, b->len, &x->pods, err);
 	case ASK_QUEUES:
-		return rabbitmq_page_decode(b->data, b->len, cfg->rabbitmq_queue_prefix, x->page,
-					    err);
+		return rabbitmq_page_decode(b->data, b->len, &cfg->queues[queues->pattern],
+					    cfg->job_id, queues_page(queues, cfg), x->page, err);
 	case ASK_WATCH:
 	case ASK_DELETE_JOB:
 	case ASK_DELETE_POD:
@@ -295,8 +297,8 @@ static void send_request(struct run *r, const struct step *s)
 	*f = (struct flight){ .ask = s->ask,
 			      .broker = s->ask == ASK_QUEUES || s->ask == ASK_DELETE_QUEUE,
 			      .sent_ms = now };
+	f->sent = world_sent(&r->world, r->cfg, s->ask, now); /* a walk may begin anew */
 	f->exchange = start(r, s, &err);
-	f->sent = world_sent(&r->world, r->cfg, s->ask, now);
 	if (f->exchange)
 		return;
 	struct k8s_result res = { .answer = K8S_UNREACHABLE, .date_ms = -1 };
@@ -431,40 +433,21 @@ static void carry_out(struct run *r, const struct step *s)
 
 /* ---- The end ---- */
 
-/* Which queues would go. One try for each page. */
-static void dry_run_queues(struct run *r)
+static void would_delete(void *arg, size_t pattern, const char *name, const char *whose)
 {
-	struct rabbitmq_page page = { .last = !r->cfg->rabbitmq_url[0] };
-
-	for (unsigned number = 1; !page.last; number++) {
-		struct err            err = { 0 };
-		struct http_exchange *x = rabbitmq_list(r->app->http, r->cfg, number, &err);
-		struct k8s_result     res = { 0 };
-		if (x && app_answer(r->app, x) == 0) {
-			judge_broker(r, x, &res);
-			err_set(&err, res.answer == K8S_OK ? 0 : EIO, "%s", res.words);
-			if (res.answer == K8S_OK)
-				(void)rabbitmq_page_decode(res.body.data, res.body.len,
-							   r->cfg->rabbitmq_queue_prefix, &page,
-							   &err);
-			k8s_result_fini(&res);
-		} else if (x) {
-			err_set(&err, EINTR, "interrupted");
-		}
-		if (err.code) {
-			log_warn("broker trouble", LS("verb", "list"), LS("resource", "queues"),
-				 LI("status", res.status), LS("error", err.msg));
-			return;
-		}
-		for (size_t i = 0; i < page.count; i++)
-			log_info("dry run: would delete", LS("queue", page.names[i]));
-	}
+	(void)arg;
+	(void)pattern;
+	if (whose)
+		log_info("dry run: would leave", LS("queue", name), LS("job", whose));
+	else
+		log_info("dry run: would delete", LS("queue", name));
 }
 
 static void dry_run(struct run *r)
 {
 	const struct config *cfg = r->cfg;
 	struct world        *w = &r->world;
+	struct err           err = { 0 };
 
 	if (w->name == NAME_OTHER)
 		return;
@@ -476,7 +459,9 @@ static void dry_run(struct run *r)
 		log_info("dry run: would delete", LS("job", cfg->target_job),
 			 LS("uid", w->job.uid));
 	log_info("dry run: would delete", LS("service", cfg->target_service));
-	dry_run_queues(r);
+	if (cfg->rabbitmq_url[0] && survey_queues(r->app, would_delete, NULL, &err) < 0)
+		log_warn("broker trouble", LS("verb", "list"), LS("resource", "queues"),
+			 LS("error", err.msg));
 	if (cfg->delete_self)
 		log_info("dry run: would delete", LS("self", cfg->self_job));
 }

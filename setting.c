@@ -127,10 +127,9 @@ static int parse_url(const struct setting *s, const char *value, char *ret, stru
 
 	if (may_have_password(value))
 		return err_set(err, EINVAL, "no user info in the URL");
-	if (strlen(value) >= s->size || !url_parse(value, &url) || !is_plain_path(url.path) ||
-	    (!api && strlen(url.path) > 1))
-		return err_set(err, EINVAL, "want http(s)://host[:port]%s",
-			       api ? "[/path], the path of plain letters" : " without a path");
+	if (strlen(value) >= s->size || !url_parse(value, &url) || !is_plain_path(url.path))
+		return err_set(err, EINVAL,
+			       "want http(s)://host[:port][/path], the path of plain letters");
 	if (api && !url.tls && !url_is_loopback(url.host))
 		return err_set(err, EINVAL, "want https://; http:// only to a loopback address");
 	(void)copy_str(ret, s->size, value);

@@ -18,8 +18,8 @@ enum setting_kind {
 	SETTING_LABEL, /* RFC 1123 label */
 	SETTING_TEXT,
 	SETTING_SECRET,  /* text that is never shown */
-	SETTING_URL,     /* http(s)://host[:port] */
-	SETTING_API_URL, /* the same with a path; http only to a loopback address */
+	SETTING_URL,     /* http(s)://host[:port][/path] */
+	SETTING_API_URL, /* the same; http only to a loopback address */
 	SETTING_LOG_LEVEL,
 	SETTING_LOG_FORMAT,
 	SETTING_ADDRESS, /* a part of a URL that others are made of: nothing is stored */

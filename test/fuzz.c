@@ -133,14 +133,15 @@ static inline void fuzz_watch(const char *p, size_t n)
 	world_fini(&w);
 }
 
-static inline void fuzz_queues(const char *p, size_t n)
+static inline void fuzz_queues(const char *text, size_t n)
 {
-	struct rabbitmq_page page;
-	struct http_response r = { .status = 400, .body = { .data = (char *)p, .len = n } };
+	static const struct pattern p = { .text = "grpc-job-\1-", .prefix = true };
+	struct rabbitmq_page        page;
+	struct http_response r = { .status = 400, .body = { .data = (char *)text, .len = n } };
 	char                 words[256];
 
 	(void)rabbitmq_judge(&r, words, sizeof(words));
-	if (rabbitmq_page_decode(p, n, "grpc-job-1-1-", &page, NULL) < 0)
+	if (rabbitmq_page_decode(text, n, &p, "1-1", n % 2, &page, NULL) < 0)
 		return;
 	for (size_t i = 0; i < page.count; i++)
 		assert(strncmp(page.names[i], "grpc-job-1-1-", 13) == 0);
@@ -185,6 +186,17 @@ static const char *fuzz_getenv(const char *name)
 	return NULL;
 }
 
+/* It finds what is ours, and, without our id in it, nothing at all. */
+static void check_pattern(const struct pattern *p, const char *id)
+{
+	char text[QUEUE_NAME_SIZE];
+
+	pattern_text(p, id, text);
+	assert(strstr(text, id) && pattern_matches(p, id, strlen(id), text));
+	memset(text, '#', strlen(text));
+	assert(!pattern_matches(p, id, strlen(id), text));
+}
+
 static void on_complaint(void *arg, enum log_level level, const char *complaint)
 {
 	assert(strncmp(complaint, "RABBITMQ_PASSWORD=", 18) != 0 || !strstr(complaint, "geheim"));
@@ -207,7 +219,9 @@ static inline void fuzz_env(const char *p, size_t n)
 	assert(is_rfc1123_name(cfg.target_service, sizeof(cfg.target_service) - 1));
 	assert(is_rfc1123_name(cfg.ns, sizeof(cfg.ns) - 1));
 	assert(cfg.min_distinct_samples <= cfg.max_idle_count);
-	assert(!cfg.rabbitmq_url[0] || cfg.rabbitmq_queue_prefix[0]);
+	assert(!cfg.rabbitmq_url[0] || cfg.queue_count);
+	for (size_t i = 0; i < cfg.queue_count; i++)
+		check_pattern(&cfg.queues[i], cfg.job_id);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -17,7 +17,8 @@ SEEDS = {
               b'{"kubernetes.io/serviceaccount/namespace":"n"}', b"a.e30.c"],
     "env": [ENVIRONMENT,
             ENVIRONMENT + b"RABBITMQ_URL=https://h:1\nRABBITMQ_USER=u\nRABBITMQ_PASSWORD=geheim\n"
-                          b"RABBITMQ_CA_FILE=/x\n",
+                          b"RABBITMQ_CA_FILE=/x\n"
+                          b"RABBITMQ_QUEUES=grpc-job-$JOB_ID-*, focus_baby.1,x-$JOB_ID*\n",
             ENVIRONMENT + b"CPU_USAGE_THRESHOLD=0.5\nCHECK_INTERVAL_SECONDS=0.05\nDRY_RUN=yes\n"
                           b"LOG_LEVEL=debug\nLOG_FORMAT=json\nKUBE_API_URL=http://[::1]:8001/\n"],
 }

@@ -27,8 +27,9 @@ UNITS = {
     "fold.c": CORE,
     "look.c": CORE,
     "metrics.c": ["test_metrics", "test_idle", "test_evidence"],
+    "pattern.c": ["test_pattern", "test_walks"],
     "plan.c": ["test_plan", "test_ends", "test_lives", "test_chaos"],
-    "queues.c": ["test_queues", "test_ends", "test_lives"],
+    "queues.c": ["test_queues", "test_walks", "test_ends", "test_lives"],
     "world.c": CORE,
 }
 SURVIVORS = ROOT / "test/mutants.survivors"

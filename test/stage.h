@@ -23,9 +23,10 @@
 #include "../plan.h"
 #include "unit.h"
 
-#define START INT64_C(1000000)       /* now_ms() at the start */
-#define UNIX  INT64_C(1795480000000) /* by the API server's clock, then */
-#define JOB   "grpc-job-12-70788"
+#define START  INT64_C(1000000)       /* now_ms() at the start */
+#define UNIX   INT64_C(1795480000000) /* by the API server's clock, then */
+#define JOB_ID "12-70788"
+#define JOB    "grpc-job-" JOB_ID
 
 struct stage {
 	struct world  w;
@@ -368,7 +369,9 @@ static inline void stage_defaults(struct config *cfg)
 				.adopt_service = true,
 				.delete_self = true,
 				.teardown_timeout_ms = 600000,
-				.rabbitmq_queue_prefix = JOB "-" };
+				.job_id = JOB_ID,
+				.queues = { { .text = "grpc-job-\1-", .prefix = true } },
+				.queue_count = 1 };
 }
 
 static inline void stage_config(struct config *cfg, const char *mods)

@@ -8,9 +8,11 @@ import subprocess
 import pytest
 
 from cleaner import BINARY
-from conftest import JOB, SELF, SERVICE
+from conftest import JOB, JOB_ID, SELF, SERVICE
 from fakekube import faults
+from faultproxy import answer
 from manifests import required_rules
+from test_faults import FakeBroker
 
 REQUIRED = {("batch", "jobs", "get"), ("batch", "jobs", "delete"),
             ("", "services", "get"), ("", "services", "delete")}
@@ -58,8 +60,7 @@ def test_each_permission_taken_away_alone(world, rule):
     missing = {what: row for what, row in rows.items()
                if row["state"] != "ok" and what.startswith(question(rule))}
     assert missing, states(rows)
-    others = {what for what, row in rows.items() if row["state"] != "ok"} - set(missing)
-    assert others <= ({"metrics API answers"} if rule[0] == "metrics.k8s.io" else set())
+    assert {what for what, row in rows.items() if row["state"] != "ok"} == set(missing)
     want = "missing" if rule in REQUIRED else "optional"
     first = next(iter(missing.values()))
     assert first["state"] == want
@@ -95,6 +96,33 @@ def test_it_asks_by_name_so_that_a_role_with_resource_names_is_enough(world):
 def test_what_these_settings_never_ask_for_is_not_checked(world, setting, gone):
     assert gone in check(world)[1]
     assert gone not in check(world, **setting)[1]
+
+
+@pytest.mark.parametrize("lost", ["get", "list", "list, get", "list, pods list"])
+def test_the_idle_trigger_needs_the_list_of_metrics_or_each_by_name(world, lost):
+    """And then the list of the pods. Whether the API answers is asked in the way that is left."""
+    world.pair()
+    for verb in lost.replace("pods list", "").replace(" ", "").split(","):
+        if verb:
+            world.kube.deny("metrics.k8s.io", "pods", verb)
+    if "pods list" in lost:
+        world.kube.deny("", "pods", "list")
+    status, rows, _ = check(world)
+    row = rows["metrics API answers"]
+    assert status == 0
+    assert row["state"] == ("ok" if lost in ("get", "list") else "optional")
+    assert ("no idle trigger" in row["without_it"]) == (lost not in ("get", "list"))
+    asked = {r.verb for r in world.requests(resource="pods", group="metrics.k8s.io")}
+    assert asked == {"get" if lost == "list" else "list"}
+
+
+@pytest.mark.parametrize("how", ["down", "absent"])
+def test_a_metrics_api_that_is_asked_by_name_and_does_not_answer(world, how):
+    world.kube.deny("metrics.k8s.io", "pods", "list")
+    setattr(world.kube.metrics, *{"down": ("up", False), "absent": ("absent", True)}[how])
+    row = check(world)[1]["metrics API answers"]
+    assert row["state"] == "optional"
+    assert ("503" if how == "down" else "404") in row["without_it"]
 
 
 @pytest.mark.parametrize("how", ["down", "absent"])
@@ -134,6 +162,47 @@ def test_a_broker_that_cannot_be_reached_is_missing(world):
     assert status == 1
     assert states(rows)["broker answers http://127.0.0.1:1"] == "missing"
     assert "geheim" not in out
+
+
+@pytest.fixture
+def broker():
+    fake = FakeBroker()
+    yield fake
+    fake.close()
+
+
+def test_the_queues_that_each_pattern_finds_now(world, broker):
+    """With those of a neighbour that is there, which stay; and nothing is deleted."""
+    world.kube.create_job("grpc-job-12-70788-x")
+    broker.names |= {f"focus_baby.{JOB_ID}", "focus_baby.12"}
+    before = set(broker.names)
+    status, rows, _ = check(world.pair(), **broker.env(), RABBITMQ_QUEUES=(
+        "grpc-job-$JOB_ID-*,focus_baby.$JOB_ID,none-$JOB_ID,no-$JOB_ID*"))
+    assert status == 0 and broker.names == before
+    assert {what: row["without_it"] for what, row in rows.items() if what.startswith("queues")} == {
+        f"queues grpc-job-{JOB_ID}-*": f"3 now: grpc-job-{JOB_ID}-a, grpc-job-{JOB_ID}-b, "
+                                       f"grpc-job-{JOB_ID}-x-c (of grpc-job-{JOB_ID}-x)",
+        f"queues focus_baby.{JOB_ID}": f"1 now: focus_baby.{JOB_ID}",
+        f"queues none-{JOB_ID}": "0 now",
+        f"queues no-{JOB_ID}*": "0 now"}
+    assert {r.method for r in broker.proxy.requests} == {"GET"}
+
+
+def test_many_queues_are_counted(world, broker):
+    broker.names = {f"grpc-job-{JOB_ID}-{i:03}" for i in range(99)}
+    row = check(world, **broker.env())[1][f"queues grpc-job-{JOB_ID}-*"]
+    assert row["without_it"].startswith(f"99 now: grpc-job-{JOB_ID}-000, ")
+    assert row["without_it"].count(",") == 20 and row["without_it"].endswith(", ...")
+
+
+def test_a_broker_with_another_virtual_host_or_path(world, broker):
+    broker.proxy.fault(answer(404, {"error": "Object Not Found", "reason": "Not Found"}))
+    status, rows, _ = check(world, **broker.env())
+    row = rows["broker answers " + broker.proxy.url]
+    assert (status, row["state"]) == (1, "missing")
+    assert row["without_it"] == (
+        "Not Found (status 404): no such virtual host, or the API has another path")
+    assert not [what for what in rows if what.startswith("queues")]
 
 
 def test_the_table(world):

@@ -336,7 +336,15 @@ static void the_broker(void **state)
 			.count,
 		0);
 	assert_string_equal(cfg.rabbitmq_url, "https://rabbit.default.svc:15671");
-	assert_string_equal(cfg.rabbitmq_queue_prefix, "grpc-job-12-70788-");
+	assert_int_equal(
+		load(&cfg,
+		     ENV("RABBITMQ_URL=http://h/mq/x/", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p"),
+		     "h")
+			.count,
+		0);
+	assert_string_equal(cfg.rabbitmq_url, "http://h/mq/x");
+	assert_string_equal(cfg.rabbitmq_queues, "grpc-job-12-70788-*");
+	assert_int_equal(cfg.queue_count, 1);
 	assert_int_equal(
 		load(&cfg, ENV("RABBITMQ_URL=https://h", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p"),
 		     "h")
@@ -357,6 +365,80 @@ static void the_broker(void **state)
 			 1); /* not both */
 }
 
+#define BROKER "RABBITMQ_URL=http://h", "RABBITMQ_USER=u", "RABBITMQ_PASSWORD=p"
+
+/* What is set, what it comes to, and how many patterns that are. */
+static void which_queues(void **state)
+{
+	static const struct {
+		const char *set, *shown;
+		size_t      count;
+	} rows[] = {
+		{ "RABBITMQ_QUEUES=", "grpc-job-12-70788-*", 1 },
+		{ "RABBITMQ_QUEUES=focus_baby.$JOB_ID", "focus_baby.12-70788", 1 },
+		{ "RABBITMQ_QUEUES=focus_baby.12-70788", "focus_baby.12-70788", 1 },
+		{ "RABBITMQ_QUEUES=grpc-job-$JOB_ID-* ,  focus_baby.$JOB_ID, x$JOB_ID*",
+		  "grpc-job-12-70788-*,focus_baby.12-70788,x12-70788*", 3 },
+		{ "RABBITMQ_QUEUE_PREFIX=x-$JOB_ID.", "x-12-70788.*", 1 },
+		{ "RABBITMQ_QUEUE_PREFIX=x,12-70788*", "x,12-70788*", 1 },      /* the one prefix */
+		{ "RABBITMQ_QUEUE_PREFIX=x-*-12-70788-", "x-*-12-70788-*", 1 }, /* literally */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config cfg;
+		print_message("  %s\n", rows[i].set);
+		struct complaints c = load(&cfg, ENV(BROKER, rows[i].set), "h");
+		assert_int_equal(c.count, 0);
+		assert_string_equal(cfg.rabbitmq_queues, rows[i].shown);
+		assert_int_equal(cfg.queue_count, rows[i].count);
+	}
+}
+
+/* One complaint each, and what it says. */
+static void which_queues_are_refused(void **state)
+{
+#define TEN "1$JOB_ID,2$JOB_ID,3$JOB_ID,4$JOB_ID,5$JOB_ID,6$JOB_ID,7$JOB_ID,8$JOB_ID,"
+	static const struct {
+		const char *set, *with, *says;
+	} rows[] = {
+		{ "RABBITMQ_QUEUES=focus_baby", "",
+		  "RABBITMQ_QUEUES='focus_baby': 'focus_baby': want the job's id" },
+		{ "RABBITMQ_QUEUES=*", "", "RABBITMQ_QUEUES='*': '*': want the job's id" },
+		{ "RABBITMQ_QUEUES=a-$JOB_ID,", "", "RABBITMQ_QUEUES='a-$JOB_ID,': an empty name" },
+		{ "RABBITMQ_QUEUES=,", "", "RABBITMQ_QUEUES=',': an empty name" },
+		{ "RABBITMQ_QUEUES=a-$JOB_ID,,b-$JOB_ID", "",
+		  "RABBITMQ_QUEUES='a-$JOB_ID,,b-$JOB_ID': an empty name" },
+		{ "RABBITMQ_QUEUES=a-$JOB_ID,*", "",
+		  "RABBITMQ_QUEUES='a-$JOB_ID,*': '*': want the job's id" },
+		{ "RABBITMQ_QUEUES=*-$JOB_ID", "",
+		  "RABBITMQ_QUEUES='*-$JOB_ID': '*-$JOB_ID': want a * only" },
+		{ "RABBITMQ_QUEUES=grpc-job-12-707880-*", "",
+		  "RABBITMQ_QUEUES='grpc-job-12-707880-*': 'grpc-job-12-707880-*': want the job's "
+		  "id" },
+		{ "RABBITMQ_QUEUES=a-${JOB_ID}*", "",
+		  "RABBITMQ_QUEUES='a-${JOB_ID}*': 'a-${JOB_ID}*': want the job's id in each, "
+		  "$JOB_ID or '12-70788'" },
+		{ "RABBITMQ_QUEUES=" TEN  TEN "x$JOB_ID", "",
+		  "RABBITMQ_QUEUES='" TEN TEN "x$JOB_ID': want at most 16" },
+		{ "RABBITMQ_QUEUE_PREFIX=focus", "",
+		  "RABBITMQ_QUEUE_PREFIX='focus': 'focus': want the job's id" },
+		{ "RABBITMQ_QUEUE_PREFIX=a-12-70788-", "RABBITMQ_QUEUES=a-$JOB_ID-*",
+		  "RABBITMQ_QUEUE_PREFIX='a-12-70788-': want either this or RABBITMQ_QUEUES" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config cfg;
+		print_message("  %s\n", rows[i].set);
+		struct complaints c = load(&cfg, ENV(BROKER, rows[i].set, rows[i].with), "h");
+		assert_int_equal(c.count, 1);
+		assert_memory_equal(c.text, rows[i].says, strlen(rows[i].says));
+	}
+	struct config cfg; /* without a broker nothing is meant */
+	assert_int_equal(load(&cfg, ENV("RABBITMQ_QUEUES=*"), "h").count, 0);
+}
+
 static void described_from_the_same_table(void **state)
 {
 	struct buf md = { .max = 1 << 20 }, text = { .max = 1 << 20 };
@@ -367,7 +449,7 @@ static void described_from_the_same_table(void **state)
 	assert_int_equal(config_describe(&text, false), 0);
 	for (const char *p = md.data; (p = strstr(p, "\n| `")); p++)
 		rows++;
-	assert_int_equal(rows, 34);
+	assert_int_equal(rows, 35);
 	assert_non_null(strstr(md.data, "| `CPU_USAGE_THRESHOLD` | `4` | "));
 	assert_non_null(strstr(text.data, "CPU_USAGE_THRESHOLD (4)"));
 	assert_null(strchr(text.data, '`'));
@@ -392,6 +474,8 @@ int main(void)
 		cmocka_unit_test(namespace_of_the_service_account),
 		cmocka_unit_test(distinct_samples_never_exceed_the_count),
 		cmocka_unit_test(the_broker),
+		cmocka_unit_test(which_queues),
+		cmocka_unit_test(which_queues_are_refused),
 		cmocka_unit_test(described_from_the_same_table),
 	};
 

@@ -18,6 +18,7 @@ import re
 import threading
 import time
 import traceback
+import urllib.parse
 
 import pytest
 
@@ -59,19 +60,35 @@ class FakeBroker:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def answer(self, status, body=b""):
+            def answer(self, status, body=None):
+                body = b"" if body is None else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
+            def absent(self):
+                self.answer(404, {"error": "Object Not Found", "reason": "Not Found"})
+
             def do_GET(self):
-                items = [{"name": name} for name in sorted(broker.names)]
-                self.answer(200, json.dumps({"items": items, "page": 1, "page_count": 1}).encode())
+                path, _, query = self.path.partition("?")
+                asked = urllib.parse.parse_qs(query)
+                name = urllib.parse.unquote(path.rpartition("/")[2])
+                if "page" in asked:
+                    self.answer(200, {"items": [{"name": n} for n in sorted(broker.names)
+                                                if asked["name"][0].lower() in n.lower()],
+                                      "page": 1, "page_count": 1})
+                elif name in broker.names:
+                    self.answer(200, {"name": name})
+                else:
+                    self.absent()
 
             def do_DELETE(self):
-                name = self.path.rpartition("/")[2]
-                self.answer(204 if name in broker.names else 404)
+                name = urllib.parse.unquote(self.path.rpartition("/")[2])
+                if name in broker.names:
+                    self.answer(204)
+                else:
+                    self.absent()
                 broker.names.discard(name)
 
             def log_message(self, *args):

@@ -30,6 +30,10 @@ static const struct k8s_request get_service = { .verb = K8S_GET,
 						.resource = K8S_SERVICES,
 						.name = "grpc-service-2-2" };
 
+static const struct k8s_request get_metrics = { .verb = K8S_GET,
+						.resource = K8S_POD_METRICS,
+						.name = "p-x7k2p" };
+
 #define MISSING(name, kind, group)                                                                 \
 	"{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"NotFound\",\"details\":{"        \
 	"\"name\":\"" name "\",\"group\":\"" group "\",\"kind\":\"" kind "\"},\"code\":404}"
@@ -79,6 +83,14 @@ static const struct {
 	  "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":"
 	  "\"grpc-service-2-2\",\"kind\":\"services\"},\"code\":404}",
 	  K8S_ABSENT },
+	/* whatever the version of metrics-server calls it; a reading is unknown then */
+	{ "404 of metrics", &get_metrics, CURLE_OK, 404,
+	  MISSING("ns/p-x7k2p", "podmetrics", "metrics.k8s.io"), K8S_ABSENT },
+	{ "404 of their pod", &get_metrics, CURLE_OK, 404, MISSING("p-x7k2p", "pods", ""),
+	  K8S_ABSENT },
+	{ "404 of another pod's", &get_metrics, CURLE_OK, 404,
+	  MISSING("ns/p-x7k2q", "podmetrics", "metrics.k8s.io"), K8S_TROUBLE },
+	{ "404 without metrics", &get_metrics, CURLE_OK, 404, "404 page not found\n", K8S_TROUBLE },
 	{ "401", &get_job, CURLE_OK, 401, "", K8S_UNAUTHORIZED },
 	{ "403", &get_job, CURLE_OK, 403, FORBIDDEN("system:serviceaccount:ns:sa"), K8S_REFUSED },
 	{ "403 for nobody", &get_job, CURLE_OK, 403, FORBIDDEN("system:anonymous"),

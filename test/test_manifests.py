@@ -417,8 +417,8 @@ def test_broker_block_takes_its_credentials_from_a_secret():
     env = container(cleanup_job(template=template_with_broker()))["env"]
     assert env[:3] == container(cleanup_job())["env"]
     assert [var["name"] for var in env[3:]] == [
-        "RABBITMQ_URL", "RABBITMQ_USER", "RABBITMQ_PASSWORD"]
-    for var in env[4:]:
+        "RABBITMQ_URL", "RABBITMQ_QUEUES", "RABBITMQ_USER", "RABBITMQ_PASSWORD"]
+    for var in env[5:]:
         assert set(var["valueFrom"]) == {"secretKeyRef"} and "value" not in var
 
 
@@ -556,7 +556,7 @@ def test_restricted_check_catches(path, value, violation):
 CONTRACT = {
     ("batch", "jobs"): {"get", "delete", "watch", "list"},
     ("", "services"): {"get", "delete", "patch"},
-    ("metrics.k8s.io", "pods"): {"list"},
+    ("metrics.k8s.io", "pods"): {"list", "get"},
     ("", "pods"): {"list", "delete"},
     ("", "events"): {"create"},
 }
@@ -613,7 +613,7 @@ def binary():
 
 def rendered_environment(**kw):
     """What a kubelet would set for the cleaner; a secret's value is stood in for by its key."""
-    env = {var["name"]: var.get("value") or var["valueFrom"]["secretKeyRef"]["key"]
+    env = {var["name"]: var["value"] if "value" in var else var["valueFrom"]["secretKeyRef"]["key"]
            for var in container(cleanup_job(**kw))["env"]}
     return {**env, "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
 

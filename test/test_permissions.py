@@ -20,9 +20,11 @@ MINUTE = 60 / SPEED
 GONE = {"job": "gone", "service": "gone", "self": "gone"}
 KEPT = {"job": "forbidden", "service": "gone", "self": "none"}
 NO_SERVICE = {"job": "gone", "service": "forbidden", "self": "none"}
-JOBS_OF_1_1 = [("batch", "jobs", "get"), ("batch", "jobs", "delete")]
-ROLE_OF_1_1 = [*JOBS_OF_1_1, ("", "services", "get"), ("", "services", "delete"),
-               ("", "pods", "get"), ("", "pods", "list"), ("metrics.k8s.io", "pods", "list")]
+# Nobody knows the Role that 1.1 had. What it may have been, and less:
+LEAST = [("batch", "jobs", "get"), ("batch", "jobs", "delete"),
+         ("", "services", "get"), ("", "services", "delete")]
+PODS, METRICS_GET, METRICS_LIST = (("", "pods", "list"), ("metrics.k8s.io", "pods", "get"),
+                                   ("metrics.k8s.io", "pods", "list"))
 RULES = sorted(required_rules())
 FAST = {"speed": SPEED, "CHECK_INTERVAL_SECONDS": 2, "TEARDOWN_TIMEOUT_SECONDS": 50}
 
@@ -403,15 +405,74 @@ def test_without_events_create_there_are_no_events(world):
 
 # ---- Whole roles ----
 
-@pytest.mark.parametrize("end", [idle, completed])
-def test_the_role_that_1_1_had_is_enough(world, end):
-    world.kube.set_rules(ROLE_OF_1_1)
-    cleaner = end(world)
-    assert cleaner.wait() == 0
-    assert named(world, cleaner) == {("batch", "jobs", "list"), ("", "services", "patch"),
-                                     ("", "events", "create")}
+ALWAYS = {("batch", "jobs", "list"), ("", "services", "patch")}
+EVENTS = ("", "events", "create")
+
+# What is granted besides LEAST; does an idle job go; what is named.
+ROLES = {
+    "no more": ([], False, {METRICS_LIST, PODS}),
+    "pods list": ([PODS], False, {METRICS_LIST, METRICS_GET}),
+    "metrics get": ([METRICS_GET], False, {METRICS_LIST, PODS}),
+    "metrics get, pods list": ([METRICS_GET, PODS], True, {METRICS_LIST}),
+    "metrics list": ([METRICS_LIST], True, {PODS}),
+    "metrics list, pods list": ([METRICS_LIST, PODS], True, set()),
+}
+
+
+@pytest.mark.parametrize("more,goes,missing", ROLES.values(), ids=ROLES)
+def test_a_role_of_old_with_an_idle_job(world, more, goes, missing):
+    """It goes where its CPU can be read; where not, a line says why it stays, and its end is seen."""
+    world.kube.set_rules([*LEAST, *more])
+    cleaner = idle(world)
+    if goes:
+        assert cleaner.wait() == 0
+        assert world.summary()["trigger"] == "idle"
+        assert named(world, cleaner) == ALWAYS | missing | {EVENTS}
+    else:
+        cleaner.wait_log(msg="cpu unknown", why="no permission to read metrics")
+        world.kube.wait_for(lambda: missing <= confirmed(world), what="refusals that are believed")
+        many_reads(world, 5)
+        assert world.deletions() == [] and cleaner.log(msg="idle check") == []
+        assert [line for line in cleaner.log(msg="permission missing")
+                if "no idle trigger" in line["without_it"]]
+        world.kube.complete_job(JOB)
+        assert cleaner.wait() == 0
+        assert world.summary()["trigger"] == "completed"
+        assert ALWAYS | missing | {EVENTS} >= named(world, cleaner) >= ALWAYS | missing
     assert fates(world) == GONE
     world.wait_gone()
+
+
+@pytest.mark.parametrize("more,goes,missing", ROLES.values(), ids=ROLES)
+def test_a_role_of_old_with_a_job_that_completes(world, more, goes, missing):
+    world.kube.set_rules([*LEAST, *more])
+    world.pair(cpu=ACTIVE)
+    cleaner = world.run(**FAST)
+    many_reads(world, 4)
+    world.kube.complete_job(JOB)
+    assert cleaner.wait() == 0
+    assert fates(world) == GONE
+    world.wait_gone()
+
+
+@pytest.mark.parametrize("end", [idle, completed])
+def test_a_service_that_may_be_deleted_and_not_read_stays_and_is_named(world, end):
+    """It would go by the uid of nothing: another one may have its name by now. The line names the
+    rule, and the slot stays taken, as its node port is."""
+    world.kube.set_rules([r for r in RULES if r != ("", "services", "get")])
+    cleaner = end(world)
+    assert cleaner.wait() == 1
+    line, = cleaner.log(msg="permission missing")
+    assert line["without_it"] == "the Service's uid is not known, and it stays"
+    assert world.requests(verb="delete", resource="services") == []
+    assert fates(world) == NO_SERVICE
+    assert world.left() - {"pod"} == {SERVICE, SELF}
+
+
+def many_reads(world, count):
+    """The Job is polled so often from now on."""
+    before = len(world.requests(verb="get", resource="jobs", name=JOB))
+    world.kube.wait_request(verb="get", resource="jobs", name=JOB, count=before + count)
 
 
 @pytest.mark.parametrize("end", [idle, completed])
@@ -446,7 +507,7 @@ def test_a_role_that_allows_nothing_gives_one_line_for_each_thing_and_no_change(
 
 def test_a_role_that_comes_later_is_used(world):
     cleaner = role_that_allows_nothing(world)
-    world.kube.set_rules(ROLE_OF_1_1)
+    world.kube.set_rules([*LEAST, METRICS_LIST, PODS])
     assert cleaner.wait() == 0
     assert world.summary()["trigger"] == "idle"
     world.wait_gone()

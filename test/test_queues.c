@@ -2,103 +2,7 @@
  * The walk over the broker's queues: pages, what stays and why, and whose a queue is. The names
  * are told without our prefix; the broker and the API server answer as a row has it.
  */
-#include <stdio.h>
-
-#include "unit.h"
-
-#include "../queues.h"
-
-#define JOB    "grpc-job-12"
-#define PREFIX JOB "-"
-
-static const struct naming naming = { JOB, PREFIX };
-
-/* What is at hand: `list 1`, `job 70788`, `delete x`, `walked`. */
-static const char *at_hand(const struct queues *q)
-{
-	static char text[1000];
-	char        name[600];
-
-	switch (q->step) {
-	case QUEUES_LIST: (void)snprintf(text, sizeof(text), "list %u", q->number); break;
-	case QUEUES_NEIGHBOUR:
-		queues_neighbour(q, naming, name, sizeof(name));
-		assert_int_equal(strncmp(name, PREFIX, strlen(PREFIX)), 0);
-		(void)snprintf(text, sizeof(text), "job %s", name + strlen(PREFIX));
-		break;
-	case QUEUES_DELETE:
-		assert_int_equal(strncmp(queues_name(q), PREFIX, strlen(PREFIX)), 0);
-		(void)snprintf(text, sizeof(text), "delete %s", queues_name(q) + strlen(PREFIX));
-		break;
-	case QUEUES_WALKED:
-		(void)snprintf(text, sizeof(text), "walked%s", q->refused.count ? ", stays:" : "");
-		for (size_t i = 0; i < q->refused.count; i++) {
-			const char *stays = q->refused.names[i];
-			bool        ours = strncmp(stays, PREFIX, strlen(PREFIX)) == 0;
-			size_t      n = strlen(text);
-			(void)snprintf(text + n, sizeof(text) - n, " %s",
-				       stays + (ours ? strlen(PREFIX) : 0));
-		}
-	}
-	return text;
-}
-
-/* A page: its names, and `+` if there is another one behind it. */
-static void take_page(struct queues *q, const char *text, uint64_t seq, int64_t now)
-{
-	static struct rabbitmq_page page;
-	struct asked_answer         r = { .what = K8S_OK, .sent = seq };
-
-	page = (struct rabbitmq_page){ .last = true };
-	for (const char *p = text + strspn(text, " "); *p;
-	     p += strcspn(p, " "), p += strspn(p, " ")) {
-		if (*p == '+')
-			page.last = false;
-		else
-			(void)snprintf(page.names[page.count++], RABBITMQ_NAME_SIZE, PREFIX "%.*s",
-				       (int)strcspn(p, " "), p);
-	}
-	queues_fold_list(q, naming, &r, &page, seq + 1, now);
-}
-
-/* One answer to what is at hand: `[a b +]` a page, or a word. */
-static void take_answer(struct queues *q, const char *text, uint64_t seq, int64_t now)
-{
-	static const struct {
-		const char     *word;
-		enum k8s_answer what;
-		long            status;
-	} words[] = {
-		{ "ok", K8S_OK, 204 },           { "absent", K8S_ABSENT, 404 },
-		{ "in-use", K8S_CONFLICT, 400 }, { "denied", K8S_REFUSED, 403 },
-		{ "login", K8S_REFUSED, 401 },   { "trouble", K8S_TROUBLE, 503 },
-	};
-	struct asked_answer r = { .what = K8S_TROUBLE, .words = text };
-	size_t              i = 0;
-
-	while (i < ARRAY_SIZE(words) && strcmp(words[i].word, text) != 0)
-		i++;
-	if (text[0] == '[') {
-		take_page(q, text + 1, seq, now);
-		return;
-	}
-	assert_true(i < ARRAY_SIZE(words));
-	r.what = words[i].what;
-	r.status = words[i].status;
-	if (q->step == QUEUES_LIST)
-		queues_fold_list(q, naming, &r, NULL, seq + 1, now);
-	else if (q->step == QUEUES_NEIGHBOUR)
-		queues_fold_neighbour(q, naming, &r);
-	else
-		queues_fold_delete(q, naming, &r, now);
-}
-
-/* Answers, one behind the other; what was at hand before each, and at the end, is the walk. */
-struct row {
-	const char *sentence;
-	const char *answers[16];
-	const char *walk[17];
-};
+#include "walk.h"
 
 static const struct row rows[] = {
 	{ "nothing is there", { "[" }, { "list 1", "walked" } },
@@ -188,9 +92,9 @@ static const struct row rows[] = {
 	{ "... but one behind it may",
 	  { "[a.-b-c", "ok", "[" },
 	  { "list 1", "delete a.-b-c", "list 1", "walked" } },
-	{ "dashes behind the prefix are the prefix's",
+	{ "an id may have dashes in a row",
 	  { "[--7-x", "absent", "ok", "[" },
-	  { "list 1", "job 7", "delete --7-x", "list 1", "walked" } },
+	  { "list 1", "job --7", "delete --7-x", "list 1", "walked" } },
 	{ "an id has at least a letter",
 	  { "[7--x", "absent", "ok", "[" },
 	  { "list 1", "job 7", "delete 7--x", "list 1", "walked" } },
@@ -202,21 +106,8 @@ static const struct row rows[] = {
 static void walks(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		static struct queues q;
-		size_t               a = 0;
-
-		print_message("  %s\n", rows[i].sentence);
-		q = (struct queues){ 0 };
-		queues_restart(&q);
-		for (; a < 16 && rows[i].answers[a]; a++) {
-			assert_string_equal(at_hand(&q), rows[i].walk[a]);
-			take_answer(&q, rows[i].answers[a], 10 * a + 10, 5000);
-		}
-		assert_string_equal(at_hand(&q), rows[i].walk[a]);
-		assert_null(rows[i].walk[a + 1]);
-		assert_false(q.final);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		play(&rows[i], false);
 }
 
 /* Told on one queue, in this order; what is known at the end. */
@@ -454,7 +345,7 @@ static void a_name_that_is_too_long(void **state)
 		memset(page.names[0], 'x', lengths[i].length);
 		memcpy(page.names[0], PREFIX, strlen(PREFIX));
 		page.names[0][lengths[i].length] = '-';
-		queues_fold_list(&q, naming, &r, &page, 1, 5000);
+		queues_fold_list(&q, &cfg, &r, &page, 1, 5000);
 		assert_int_equal(q.step, lengths[i].asked ? QUEUES_NEIGHBOUR : QUEUES_DELETE);
 	}
 }
@@ -479,6 +370,7 @@ static void more_than_can_be_named(void **state)
 		buf_fini(&page);
 	}
 	assert_int_equal(q.refused.count, RABBITMQ_PAGE_SIZE);
+	assert_int_equal(q.more, 80);
 	assert_int_equal(q.step, QUEUES_WALKED);
 }
 

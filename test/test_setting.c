@@ -73,7 +73,9 @@ static const char *const bad_values[] = {
 	"KUBE_API_URL=10.0.0.1",
 	"KUBE_API_URL=HTTPS://h",
 	"RABBITMQ_URL=amqp://h",
-	"RABBITMQ_URL=http://h:15672/api",
+	"RABBITMQ_URL=http://h:15672/a?b",
+	"RABBITMQ_URL=http://h:15672/../a",
+	"RABBITMQ_URL=http://h:15672/%2e",
 	"TERMINATION_LOG=/dev/term\nlog",
 };
 

@@ -17,7 +17,7 @@ CLEANUP_RULES = (
     ("batch", "jobs", "delete"),
     ("", "services", "get"), ("", "services", "delete"), ("", "services", "patch"),
     ("", "pods", "list"), ("", "pods", "delete"),
-    ("metrics.k8s.io", "pods", "list"),
+    ("metrics.k8s.io", "pods", "list"), ("metrics.k8s.io", "pods", "get"),
     ("", "events", "create"),
 )
 
