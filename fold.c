@@ -161,7 +161,10 @@ static void begin(struct world *w, enum trigger t, int64_t now)
 {
 	static const enum ask anew[] = { ASK_DELETE_JOB, ASK_SERVICE, ASK_SELF };
 
-	w->over = (struct over){ t, now, w->seq };
+	bool    told = w->job.finished_ms >= 0 && w->skewed;
+	int64_t ended = told ? min_ms(now, w->job.finished_ms - w->skew_ms) : now;
+
+	w->over = (struct over){ t, now, ended, w->seq };
 	w->pods.empty = 0;
 	queues_restart(
 		&w->queues); /* what was there when a Job seemed to be missing tells nothing */

@@ -87,10 +87,7 @@ int64_t job_kept_until_ms(const struct world *w, const struct config *cfg)
 
 	if (!grace || job_is_gone(w))
 		return 0;
-	if (w->job.finished_ms < 0 || !w->skewed)
-		return w->over.ms + grace;
-	/* a restarted cleaner does not start over */
-	return min_ms(w->over.ms, w->job.finished_ms - w->skew_ms) + grace;
+	return w->over.ended_ms + grace; /* a restarted cleaner does not start over */
 }
 
 bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)

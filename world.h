@@ -104,6 +104,7 @@ struct pods {
 struct over {
 	enum trigger trigger; /* NONE: it is not */
 	int64_t      ms;
+	int64_t      ended_ms; /* when it was, by the API server's clock as it was then */
 	uint64_t     seq;
 };
 
