@@ -32,6 +32,12 @@ static void note_date(struct world *w, int64_t date_ms, int64_t now)
 	w->skewed = true;
 }
 
+/* When that was, by the clock that there is now; @unix_ms -1 = nobody tells. */
+static int64_t happened_ms(const struct world *w, int64_t unix_ms, int64_t now)
+{
+	return unix_ms >= 0 && w->skewed ? min_ms(now, unix_ms - w->skew_ms) : now;
+}
+
 static void note_answer(struct world *w, const struct answer *r, int64_t now)
 {
 	unsigned believed = r->ask == ASK_PODS ? FORBIDDEN_BELIEVED : REFUSED_BELIEVED;
@@ -163,7 +169,7 @@ static void begin(struct world *w, enum trigger t, int64_t now)
 {
 	static const enum ask anew[] = { ASK_DELETE_JOB, ASK_SERVICE, ASK_SELF };
 
-	w->over = (struct over){ t, now, w->seq };
+	w->over = (struct over){ t, now, happened_ms(w, w->job.finished_ms, now), w->seq };
 	w->pods.empty = 0;
 	queues_restart(
 		&w->queues); /* what was there when a Job seemed to be missing tells nothing */
@@ -323,7 +329,8 @@ static void judge_container(struct world *w, const struct config *cfg, int64_t n
 	w->ended = (struct ended){ .how = c->exit_code ? JOB_FAILED : JOB_COMPLETE,
 				   .exit_code = c->exit_code,
 				   .unix_ms = c->ended_ms,
-				   .ms = w->ended.how ? w->ended.ms : now };
+				   .ms = w->ended.how ? w->ended.ms
+						      : happened_ms(w, c->ended_ms, now) };
 }
 
 static void fold_pods(struct world *w, const struct config *cfg, struct answer *r, int64_t now)

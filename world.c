@@ -79,15 +79,6 @@ bool job_is_on_hold(const struct world *w, int64_t now)
 	return h == HOLD_ON || h == HOLD_INVALID;
 }
 
-/* The end of a grace. By the API's time of the finish: a restarted cleaner does not start over. */
-static int64_t kept_until_ms(const struct world *w, const struct config *cfg, enum job_finished how,
-			     int64_t unix_ms, int64_t ms)
-{
-	int64_t since = unix_ms < 0 || !w->skewed ? ms : min_ms(ms, unix_ms - w->skew_ms);
-
-	return since + (how == JOB_COMPLETE ? cfg->completed_grace_ms : cfg->failed_grace_ms);
-}
-
 int64_t job_kept_until_ms(const struct world *w, const struct config *cfg)
 {
 	enum trigger t = w->over.trigger;
@@ -97,7 +88,7 @@ int64_t job_kept_until_ms(const struct world *w, const struct config *cfg)
 
 	if (!grace || !w->job.finished || job_is_gone(w))
 		return 0;
-	return kept_until_ms(w, cfg, w->job.finished, w->job.finished_ms, w->over.ms);
+	return w->over.ended_ms + grace; /* a restarted cleaner does not start over */
 }
 
 int64_t ended_due_ms(const struct world *w, const struct config *cfg)
@@ -107,7 +98,7 @@ int64_t ended_due_ms(const struct world *w, const struct config *cfg)
 
 	if (!e->how || !job_is_live(w) || !counts || (e->how == JOB_FAILED && w->job.retries))
 		return NEVER;
-	return kept_until_ms(w, cfg, e->how, e->unix_ms, e->ms);
+	return e->ms + (e->how == JOB_COMPLETE ? cfg->completed_grace_ms : cfg->failed_grace_ms);
 }
 
 bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)

@@ -98,7 +98,7 @@ struct ended {
 	enum job_finished how; /* JOB_NOT_FINISHED: it has not */
 	int               exit_code;
 	int64_t           unix_ms; /* -1 = unknown */
-	int64_t           ms;      /* when that was noticed */
+	int64_t           ms; /* when, by the API server's clock as it was when that was noticed */
 };
 
 /* Why nothing is decided, told every ten minutes: see waits.h. */
@@ -122,6 +122,7 @@ struct pods {
 struct over {
 	enum trigger trigger; /* NONE: it is not */
 	int64_t      ms;
+	int64_t      ended_ms; /* when it was, by the API server's clock as it was then */
 	uint64_t     seq;
 };
 

@@ -214,7 +214,7 @@ static void stubborn_life(uint32_t seed)
 			print_message("%9.3f %s (%s)\n", (double)(s.now - START) / 1000, word,
 				      p.rule);
 		stage_word(&s, word);
-		if (++asked > HOT + 4 * 60000 / s.cfg.interval_ms)
+		if (++asked > HOT + INT64_C(240000) / s.cfg.interval_ms)
 			fail_msg("life %u: %u requests in a minute, the last for %s", seed, asked,
 				 p.rule);
 	}

@@ -75,16 +75,18 @@ def test_orphans_that_may_not_be_deleted_are_told(world):
     assert world.summary()["pods"] == "forbidden"
 
 
-def test_one_that_stays_holds_up_none_behind_it(world):
+@pytest.mark.parametrize("failure", [faults.denied_by_webhook(), faults.unavailable()],
+                         ids=["webhook", "503"])
+def test_one_that_stays_holds_up_none_behind_it(world, failure):
     """The first one of the list was tried, and no other."""
     cleaner = live(world, pods=3, speed=20, CHECK_INTERVAL_SECONDS=10,
                    TEARDOWN_TIMEOUT_SECONDS=60)
     ours = [p["metadata"]["name"] for p in world.kube.pods(JOB)]
     world.kube.call(orphan, world)
-    world.kube.fault(faults.denied_by_webhook(), times=None, verb="delete", resource="pods",
-                     name=sorted(ours)[0])
+    world.kube.fault(failure, times=None, verb="delete", resource="pods", name=sorted(ours)[0])
     assert cleaner.wait() == 1
     assert there(world, ours) == sorted(ours)[:1]
+    assert cleaner.log(msg="recovered") == []
 
 
 def test_orphans_without_a_newcomer_go(world):

@@ -157,7 +157,7 @@ def test_a_list_that_says_empty_while_a_get_says_alive_is_no_hot_loop(world, cpu
     world.kube.fault(faults.edit(emptied), times=None, **LIST_JOB)
     world.kube.end_watches()
     start = len(world.kube.requests)
-    for_a(world, 3)
+    for_a(world, 2)
     assert len(world.kube.requests) - start < 40
     assert world.kube.job(JOB) and cleaner.process.poll() is None
 
@@ -166,7 +166,7 @@ def test_nor_is_one_that_says_so_from_the_start(world):
     world.pair(cpu="900m")
     world.kube.fault(faults.edit(emptied), times=None, **LIST_JOB)
     world.run(CHECK_INTERVAL_SECONDS=1)
-    for_a(world, 3)
+    for_a(world, 2)
     assert len(world.kube.requests) < 60
 
 
@@ -175,7 +175,7 @@ def test_nor_is_one_that_says_alive_while_a_get_says_absent(world):
     world.pair(cpu="900m")
     world.kube.fault(absent(JOB), times=None, **GET_JOB)
     world.run(CHECK_INTERVAL_SECONDS=1)
-    for_a(world, 3)
+    for_a(world, 2)
     assert len(world.kube.requests) < 60
 
 
@@ -192,7 +192,7 @@ def test_nor_is_a_delete_that_is_accepted_of_a_job_that_lives_on(world, cpu):
     world.run(CHECK_INTERVAL_SECONDS=1, MAX_CPU_USAGE_COUNT=2)
     world.kube.wait_request(**DELETE_JOB)
     start = len(world.kube.requests)
-    for_a(world, 3)
+    for_a(world, 2)
     assert len(world.kube.requests) - start < 30
     assert len(world.requests(**DELETE_JOB)) == 1
 
@@ -202,7 +202,7 @@ def test_nor_is_an_adoption_of_a_service_that_is_absent_to_it_alone(world):
     world.kube.fault(faults.status(404, "NotFound", "x", {"name": SERVICE, "kind": "services"}),
                      times=None, verb="patch", resource="services")
     world.run(CHECK_INTERVAL_SECONDS=1)
-    for_a(world, 3)
+    for_a(world, 2)
     assert len(world.kube.requests) < 40
 
 
@@ -212,7 +212,7 @@ def test_nor_is_a_watch_that_ends_at_once(world, how):
     world.pair(cpu="900m")
     world.kube.fault(faults.watch_after(0, how), times=None, verb="watch", resource="jobs")
     world.run(CHECK_INTERVAL_SECONDS=1)
-    for_a(world, 3)
+    for_a(world, 2)
     assert len(world.kube.requests) < 60
 
 

@@ -330,6 +330,19 @@ def test_with_the_right_to_read_metrics_pod_by_pod_alone_it_judges(world):
     world.wait_gone()
 
 
+def test_one_pods_metrics_are_no_recovery_of_anothers(world):
+    """Each round began with one that can be read."""
+    world.kube.deny("metrics.k8s.io", "pods", "list")
+    world.kube.allow("metrics.k8s.io", "pods", "get")
+    world.pair(cpu="2m", parallelism=2)
+    last = sorted(p["metadata"]["name"] for p in world.kube.pods(JOB))[-1]
+    world.kube.fault(faults.unavailable(), times=None, verb="get", resource="pods", name=last)
+    cleaner = world.run()
+    world.kube.wait_request(count=4, verb="get", resource="pods", name=last)
+    assert cleaner.log(msg="metrics API trouble") and not cleaner.log(msg="recovered")
+    assert world.deletions() == []
+
+
 @pytest.mark.parametrize("end", [idle, completed])
 def test_without_pods_list_nothing_is_known_of_the_pods(world, end):
     """Believed after six answers, half a minute. No controller ends them: nobody waits longer for

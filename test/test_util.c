@@ -8,6 +8,7 @@
 static clockid_t asked;
 
 /* In the place of libc's. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc has them in __ */
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
 	asked = id;

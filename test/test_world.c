@@ -168,6 +168,10 @@ TALES(grace, {
 		       "cfg:completed-grace=100 job:complete,finished=-30", "kept=70" },
 		     { "a clock that is ahead does not prolong it",
 		       "cfg:completed-grace=100 job:complete,finished=50", "kept=100" },
+		     { "... whatever that clock says later",
+		       "cfg:completed-grace=100 job:complete,finished=-30 +5 "
+		       "job:complete,finished=-30,clock=86400",
+		       "kept=70 ripe=no" },
 		     { "of 1970", "cfg:completed-grace=100 job:complete,finished=-1795480000",
 		       "kept=-1.79548e+09" },
 		     { "failed has its own", "cfg:completed-grace=100,failed-grace=7 job:failed",
