@@ -1,5 +1,7 @@
 #include "asked.h"
 
+#include <stdio.h>
+
 static int64_t pause_ms(unsigned refused, unsigned believed, bool hurry)
 {
 	bool     soon = hurry || refused < believed;
@@ -22,6 +24,8 @@ static void take_refusal(struct asked *a, const struct asked_answer *r, unsigned
 
 	a->failed = 0;
 	a->due_ms = max_ms(a->patience_ms, now + pause + r->rnd % (pause / 8 + 1));
+	(void)copy_str(a->words, sizeof(a->words),
+		       r->words ? r->words : ""); /* as k8s_judge() cuts */
 }
 
 void asked_take(struct asked *a, const struct asked_answer *r, uint64_t seq, unsigned believed,

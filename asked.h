@@ -28,6 +28,7 @@ struct asked {
 	unsigned failed;      /* failures in a row */
 	unsigned refused;     /* refusals in a row */
 	long     status;      /* of the last answer */
+	char     words[304];  /* the server's, of the last refusal */
 };
 
 /* What is to be known of an answer for this. */

@@ -381,7 +381,6 @@ static void fold_delete_job(struct world *w, const struct answer *r, bool open, 
 		if (w->asked[ASK_DELETE_JOB].refused < REFUSED_BELIEVED)
 			break;
 		w->refusal_due |= w->asked[ASK_DELETE_JOB].refused == REFUSED_BELIEVED;
-		(void)copy_str(w->refusal, sizeof(w->refusal), r->is.words); /* cut to fit */
 		w->acting = TRIGGER_NONE;
 		idle_forget(&w->idle);
 		break;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "look.h"
+#include "waits.h"
 
 #define LOOK_MS        INT64_C(2000)  /* no more may an Event take, or a look that may fail */
 #define SIGNAL_READ_MS INT64_C(1000)  /* the one read behind a signal */
@@ -264,7 +265,7 @@ RULE(delete_queue)
 
 RULE(tell_event)
 {
-	return w->event_due || w->refusal_due ? 0 : NEVER;
+	return w->event_due || w->refusal_due || w->waiting.event_due ? 0 : NEVER;
 }
 
 /* Our own Job is the lock of a slot, which has one Service: it is not there, and that is no old
@@ -438,6 +439,12 @@ RULE(look_for_ended_container)
 	return w->pods.news > w->asked[ASK_PODS].told ? last + NEWS_MS : last + REREAD_MS;
 }
 
+/* For a line that says why it waits. Nothing is decided by it. */
+RULE(look_why_it_waits)
+{
+	return waits_pods_due_ms(w);
+}
+
 enum how {
 	WHEN_IT_MAY = 0, /* not before it may be asked again */
 	URGENT = 1,      /* what is under way and can be asked again gives way to it */
@@ -493,6 +500,7 @@ static const struct rule {
 	{ "may the pods be listed", ASK_PODS, may_list_pods, 0, 0 },
 	{ "was a pod ever ready", ASK_PODS, look_for_ready_pod, 0, 0 },
 	{ "has the container that is judged ended", ASK_PODS, look_for_ended_container, 0, 0 },
+	{ "why does it wait", ASK_PODS, look_why_it_waits, 0, 0 },
 };
 
 /* ---- The end ---- */
@@ -538,6 +546,8 @@ static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t 
 	if (w->over.trigger && w->queues.refused.count)
 		wake = later(wake, queues_patience_ms(w), now);
 	wake = later(wake, whose_patience_ms(w), now);
+	if (!w->over.trigger)
+		wake = later(wake, waits_due_ms(w), now);
 	wake = later(wake, ended_due_ms(w, cfg), now);
 	return later(wake, pending_due_ms(w, cfg), now);
 }

@@ -85,3 +85,16 @@ void report_container(struct report *r, const struct world *w, const struct conf
 			 LI("kept_s", max_ms(due - now, 0) / 1000));
 	r->ended = due != NEVER;
 }
+
+/* ---- Why it waits ---- */
+
+void report_waiting(struct report *r, const struct world *w, const struct config *cfg, int64_t now)
+{
+	const struct waiting *t = &w->waiting;
+
+	if (r->waits == t->lines)
+		return;
+	r->waits = t->lines;
+	log_info("waiting", LS("job", cfg->target_job), LS("reason", t->reason),
+		 LS("why", t->words), LI("undecided_s", (now - t->since_ms) / 1000));
+}

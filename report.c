@@ -72,6 +72,7 @@ static void tell_adoption(struct report *r, const struct world *w, const struct 
 	if (strcmp(r->adopted, uid) == 0)
 		return;
 	(void)copy_str(r->adopted, sizeof(r->adopted), uid); /* same size */
+	r->not_adopted = false;
 	log_info("service adopted", LS("service", cfg->target_service),
 		 LS("owner", cfg->target_job));
 }
@@ -175,6 +176,7 @@ void report_changes(struct report *r, const struct world *w, const struct config
 	tell_trigger(r, w, cfg);
 	tell_grace(r, w, cfg, now);
 	report_container(r, w, cfg, now);
+	report_waiting(r, w, cfg, now);
 	if (!cfg->dry_run)
 		tell_fates(r, w, cfg, now);
 	/* unknown without a reading: suspended, or the last look did not bear it out */
@@ -316,10 +318,27 @@ static bool is_recovery(const struct world *w, enum ask a)
 	return a != ASK_DELETE_POD || !staying_pod(w);
 }
 
+/* Accepted without effect, or a conflict twice: what is refused has a line of its own. Once. */
+static void tell_not_adopted(struct report *r, const struct world *w, const struct config *cfg,
+			     const struct answer *x, const char *words)
+{
+	bool stripped = x->is.what == K8S_OK && !x->service.owned;
+	bool conflict = x->is.what == K8S_CONFLICT && w->asked[ASK_ADOPT].failed > 1;
+
+	if (x->ask != ASK_ADOPT || r->not_adopted || !(stripped || conflict))
+		return;
+	r->not_adopted = true;
+	log_warn("service not adopted", LS("service", cfg->target_service),
+		 LI("status", x->is.status),
+		 LS("error", stripped ? "accepted, but the owner is not in the answer" : words),
+		 LS("without_it", "it stays if the cleaner dies before the Job goes"));
+}
+
 void report_answer(struct report *r, const struct world *w, const struct config *cfg,
 		   const struct answer *x, const struct k8s_request *q, bool by_role,
 		   const char *words, int64_t now)
 {
+	tell_not_adopted(r, w, cfg, x, words);
 	switch (x->is.what) {
 	case K8S_OK:
 	case K8S_ABSENT:
@@ -426,10 +445,13 @@ char *report_event_new(const struct world *w, const struct config *cfg)
 	enum trigger t = world_trigger(w);
 	char         words[400];
 
+	if (!w->event_due && !w->refusal_due) /* its name is fixed: a restart does not double it */
+		return event_new(w, cfg, "CleanupWaiting", w->waiting.words, false,
+				 w->waiting.number);
 	if (!w->event_due) {
 		(void)snprintf(words, sizeof(words), "the Job's DELETE was refused, %s: %.300s",
 			       w->over.trigger ? "it is tried again" : "it is watched as before",
-			       w->refusal);
+			       w->asked[ASK_DELETE_JOB].words);
 		return event_new(w, cfg, "CleanupRefused", words, true,
 				 w->asked[ASK_DELETE_JOB].sent_ms);
 	}

@@ -34,6 +34,8 @@ struct report {
 	bool           kept;
 	bool           no_container; /* that no pod has TARGET_CONTAINER */
 	bool           ended;        /* that it has */
+	unsigned       waits;        /* lines that said why nothing is decided */
+	bool           not_adopted;
 	struct fates   fates;
 };
 
@@ -49,6 +51,9 @@ void report_reading(struct report *r, const struct world *w, const struct config
 /* TARGET_CONTAINER, as far as the pods are known: it has ended, or no pod has it. */
 void report_container(struct report *r, const struct world *w, const struct config *cfg,
 		      int64_t now);
+
+/* Why nothing is decided, where a line is due (waits.h). */
+void report_waiting(struct report *r, const struct world *w, const struct config *cfg, int64_t now);
 
 /*
  * What came of a request. The first failure is logged, then one line a minute for each server, then

@@ -8,6 +8,7 @@
 #include "rabbitmq.h"
 #include "report.h"
 #include "survey.h"
+#include "waits.h"
 
 #define WATCH_MIN_S      240 /* timeoutSeconds is random in 240..360 */
 #define WATCH_SPREAD_S   121
@@ -518,6 +519,7 @@ enum end run(struct app *a)
 		take_news(&r);
 		int64_t now = now_ms(); /* of one moment: nothing ends that was not told */
 		world_tick(&r.world, r.cfg, now);
+		waits_tick(&r.world, r.cfg, now);
 		report_changes(&r.report, &r.world, r.cfg, now);
 		s = plan_next(&r.world, r.cfg, now);
 		if (s.kind == STEP_END || gives_way(&r.flight, &s))

@@ -103,9 +103,11 @@ struct ended {
 
 /* Why nothing is decided, told every ten minutes: see waits.h. */
 struct waiting {
-	int64_t     due_ms; /* the next line; 0 = none yet */
+	int64_t     since_ms; /* nothing was decided since; 0 = no tick yet */
+	int64_t     due_ms;   /* the next line */
 	unsigned    lines;
-	const char *reason; /* literal: of the last one; its name */
+	const char *reason; /* literal: of the last one, its name, */
+	unsigned    number; /* ... its number, */
 	char        words[K8S_WORDS_SIZE];
 	bool        event_due; /* an Event is to say so, too */
 };
@@ -173,9 +175,8 @@ struct world {
 	bool       self_deleted;
 	bool       self_theirs; /* another one has its name by now */
 
-	bool event_due;    /* an Event is to be recorded: that the Job's DELETE was accepted */
-	bool refusal_due;  /* ... or that it was refused */
-	char refusal[304]; /* ... in these words of the server's; k8s_judge() cuts them at 300 */
+	bool event_due;   /* an Event is to be recorded: that the Job's DELETE was accepted */
+	bool refusal_due; /* ... or that it was refused */
 
 	/* signals that came */
 	unsigned signals;

@@ -163,7 +163,7 @@ static inline const char *other_fact(const struct stage *s, const char *key)
 	if (strcmp(key, "self") == 0)
 		return known_words[w->self];
 	if (strcmp(key, "refusal") == 0)
-		return text_or(w->refusal, "-");
+		return text_or(w->asked[ASK_DELETE_JOB].words, "-");
 	if (strcmp(key, "event") == 0)
 		return w->event_due ? "accepted" : w->refusal_due ? "refused" : "-";
 	return NULL;

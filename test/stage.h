@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "../plan.h"
+#include "../waits.h"
 #include "unit.h"
 
 #define START  INT64_C(1000000)       /* now_ms() at the start */
@@ -409,6 +410,12 @@ static inline void stage_ask_word(struct stage *s, const char *name, const char 
 	fail_msg("no such word: %s", name);
 }
 
+static inline void stage_tick(struct stage *s)
+{
+	world_tick(&s->w, &s->cfg, s->now);
+	waits_tick(&s->w, &s->cfg, s->now);
+}
+
 /* The loop turns once a minute at least. */
 static inline void stage_wait(struct stage *s, int64_t ms)
 {
@@ -416,7 +423,7 @@ static inline void stage_wait(struct stage *s, int64_t ms)
 
 	while (s->now < until) {
 		s->now = min_ms(s->now + 30000, until);
-		world_tick(&s->w, &s->cfg, s->now);
+		stage_tick(s);
 	}
 }
 
@@ -445,7 +452,7 @@ static inline void stage_word(struct stage *s, char *word)
 		world_signal(&s->w, s->now);
 	else
 		stage_ask_word(s, word, mods, how);
-	world_tick(&s->w, &s->cfg, s->now);
+	stage_tick(s);
 }
 
 /* What has happened so far; more may be told by stage_tell(). */

@@ -21,6 +21,7 @@ static inline const char *step_text(const struct step *p)
 static inline struct step step_at(struct stage *s, int64_t now)
 {
 	world_tick(&s->w, &s->cfg, now);
+	waits_tick(&s->w, &s->cfg, now);
 	return plan_next(&s->w, &s->cfg, now);
 }
 

@@ -138,10 +138,29 @@ static void what_is_kept(void **state)
 	assert_true(a.sent == 5 && a.told == 5 && a.told_at == 6 && a.told_ms == 50);
 	assert_true(a.failed == 0 && a.refused == 0 && a.status == 200);
 
-	r = (struct asked_answer){ K8S_REFUSED, 7, 70, 403, 0, NULL, 0 };
+	r = (struct asked_answer){ K8S_REFUSED, 7, 70, 403, 0, "the server's words", 0 };
 	asked_take(&a, &r, 8, 2, false, NOW);
 	assert_true(a.sent == 7 && a.sent_ms == 70 && a.told == 5 && a.told_at == 6);
 	assert_true(a.refused == 1 && a.failed == 0 && a.status == 403);
+	assert_string_equal(a.words, "the server's words");
+
+	r.words = NULL;
+	asked_take(&a, &r, 8, 2, false, NOW);
+	assert_string_equal(a.words, "");
+	assert_int_equal(a.refused, 2);
+}
+
+/* Words of 300 characters fit; longer ones are cut, and never left out. */
+static void long_words(void **state)
+{
+	static char         words[401];
+	struct asked        a = { 0 };
+	struct asked_answer r = { .what = K8S_REFUSED, .words = words };
+
+	(void)state;
+	memset(words, 'x', 300);
+	asked_take(&a, &r, 1, 2, false, NOW);
+	assert_string_equal(a.words, words);
 }
 
 static void later(void **state)
@@ -161,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pauses),
 		cmocka_unit_test(what_is_kept),
+		cmocka_unit_test(long_words),
 		cmocka_unit_test(later),
 	};
 

@@ -129,6 +129,14 @@ static void pod_status(struct text *t, const struct pod *p)
 		}
 		text_add(t, "],");
 	}
+	if (p->phase == POD_PENDING && p->stuck) {
+		text_add(t, "\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
+			    "\"lastProbeTime\":null,\"lastTransitionTime\":");
+		time_add(t, p->created_ms);
+		text_add(t,
+			 ",\"reason\":\"Unschedulable\",\"message\":\"0/3 nodes are available: 3 "
+			 "Insufficient nvidia.com/gpu.shared.\"}],");
+	}
 	text_add(t, "\"qosClass\":\"BestEffort\"}}");
 }
 

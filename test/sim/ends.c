@@ -13,6 +13,7 @@
 #define STOP_MS    SEC(27)  /* after SIGTERM: 25 s, and what a machine needs */
 #define REFUSED_MS SEC(330) /* a refusal may be believed for 5 minutes */
 #define REREAD_MS  SEC(75)
+#define WAITS_MS   SEC(600)
 
 static struct {
 	int64_t read_ms, metrics_ms; /* the last answers of these; -1 = none in this start */
@@ -20,6 +21,7 @@ static struct {
 	int64_t given_up_ms;         /* our own Job went then; -1 = not */
 	int64_t alone_ms;            /* since when our own Job alone is left; -1 = it is not */
 	int64_t job_gone_ms;         /* about; -1 = it is not */
+	int64_t waiting_ms;          /* the last line that said why it waits; -1 = none */
 	bool    blind;               /* our own Job went while nobody could tell about pods */
 	bool    untold;              /* ... whose the queues are, for a minute */
 } seen;
@@ -27,7 +29,7 @@ static struct {
 void ends_reset(void)
 {
 	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = seen.alone_ms = -1;
-	seen.job_gone_ms = -1;
+	seen.job_gone_ms = seen.waiting_ms = -1;
 	seen.blind = seen.untold = false;
 }
 
@@ -389,9 +391,42 @@ static void audit_slot(void)
 		       (long long)(sim_ms() - seen.alone_ms) / 1000);
 }
 
+/* Since when it has had nothing to say about this wait. */
+static int64_t silent_since_ms(void)
+{
+	int64_t since_ms = process.started_ms;
+
+	if (our_job() && since_ms < our_job()->created_ms)
+		since_ms = our_job()->created_ms;
+	return since_ms < seen.waiting_ms ? seen.waiting_ms : since_ms;
+}
+
+void ends_on_waiting(void)
+{
+	if (sim_ms() - process.started_ms < WAITS_MS - SEC(1) ||
+	    (seen.waiting_ms > process.started_ms &&
+	     sim_ms() - seen.waiting_ms < WAITS_MS - SEC(1)))
+		broken("waits-too-often",
+		       "it says why it waits less than ten minutes after it did");
+	seen.waiting_ms = sim_ms();
+}
+
+/* Nothing is decided: every ten minutes a line says why. */
+static void audit_waiting(void)
+{
+	if (process.state != PROCESS_RUNS || process.doomed || process.signals ||
+	    process.frozen_until_ms > sim_ms() - SEC(75) || !job_lives(our_job()) ||
+	    evidence.delete_accepted)
+		return;
+	if (sim_ms() - silent_since_ms() > WAITS_MS + SEC(75))
+		broken("waits-silently", "it has waited for %lld s without a word",
+		       (long long)(sim_ms() - silent_since_ms()) / 1000);
+}
+
 void promises_audit(void)
 {
 	audit_slot();
+	audit_waiting();
 
 	const struct job     *j = our_job();
 	const struct service *s = service_of(cluster.service_name);

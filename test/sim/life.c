@@ -9,6 +9,7 @@
 #define AUDIT_MS   SEC(5)
 #define PATIENCE   SEC(1500) /* for all to be gone, from the calm on */
 #define WATCH_IDLY SEC(420)  /* a busy job is watched for so long in the calm */
+#define WATCH_LONG SEC(1400) /* ... or for so long, to see that it says why it waits */
 #define START_BY   SEC(20)
 #define CALM_MS    SEC(10)
 
@@ -34,8 +35,9 @@ static void audit(int arg)
 	promises_audit();
 	if (calm < CALM_MS)
 		requests_at_calm = http_sim_requests();
+	int64_t idly = mix(story.seed, 77) % 8 == 0 ? WATCH_LONG : WATCH_IDLY;
 	if (calm > 0 && sim_ms() > START_BY &&
-	    (promises_settled() || calm > PATIENCE || (calm > WATCH_IDLY && job_stays())))
+	    (promises_settled() || calm > PATIENCE || (calm > idly && job_stays())))
 		life_ends();
 	else
 		sim_after(AUDIT_MS, audit, 0);

@@ -155,6 +155,8 @@ void promise_on_log(const char *line, size_t n)
 	if (memmem(line, n, SIM_TOKEN, strlen(SIM_TOKEN)) ||
 	    memmem(line, n, SIM_PASSWORD, strlen(SIM_PASSWORD)))
 		broken("secret", "a secret is in the log");
+	if (memmem(line, n, "msg=waiting ", 12))
+		ends_on_waiting();
 	bool debug = memmem(line, n, "level=debug", 11) != NULL;
 	bool queue = memmem(line, n, "msg=queue ", 10) != NULL; /* one for each */
 	if (!debug && !queue && count(&line_rate) > LINES_MAX)

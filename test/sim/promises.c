@@ -264,6 +264,9 @@ void promise_on_event(const struct request *q)
 			strcmp(q->event_reason, "CleanupIdle") == 0 ||
 			strcmp(q->event_reason, "CleanupPending") == 0;
 
+	if (strcmp(q->event_reason, "CleanupWaiting") == 0 && !job_lives(j) &&
+	    !newcomer_has_come() && evidence.read_over)
+		broken("event-too-late", "CleanupWaiting is recorded of a Job that has ended");
 	if (teardown && j && j->deleted_ms < 0 && !evidence.delete_accepted)
 		broken("event-too-soon", "%s is recorded before the DELETE was accepted",
 		       q->event_reason);

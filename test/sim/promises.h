@@ -55,6 +55,7 @@ void promise_on_signal(void);
 void ends_reset(void);
 void ends_on_answer(const struct request *q, const struct answer *a);
 void ends_on_self_gone(void);
+void ends_on_waiting(void); /* a line says why it waits */
 bool job_is_too_late(const struct job *j);
 void promises_audit(void);   /* from time to time */
 bool promises_settled(void); /* the cleaner is gone, and so is all that should be */
