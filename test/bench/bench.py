@@ -316,6 +316,8 @@ def finish(stage):
             finished(process)
             deletes = [r for r in kube.server.requests
                        if r.method == "DELETE" and r.name.endswith(f"-{job_id}")]
+            # the server notes it behind the answer, when the process may have ended
+            kube.wait_for(lambda last=deletes[-1]: last.finished, 10, "the last DELETE")
             noticed.append((deletes[0].monotonic - process.completed,
                             deletes[-1].finished - deletes[0].monotonic))
         return noticed
