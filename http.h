@@ -13,9 +13,10 @@
 #include "util.h"
 
 #define HTTP_MAX_BODY_BYTES    ((size_t)4 << 20)
-#define HTTP_CONNECT_MS        5000
-#define HTTP_ANSWER_MS         10000
-#define HTTP_HOST_CONNECTIONS  2 /* the watch, and everything else */
+#define HTTP_RESOLVE_MS        15000 /* the lookup goes on, for the next exchange (resolve.h) */
+#define HTTP_CONNECT_MS        5000  /* for each address */
+#define HTTP_ANSWER_MS         10000 /* from when it is connected */
+#define HTTP_HOST_CONNECTIONS  2     /* the watch, and everything else */
 #define HTTP_KEEPALIVE_IDLE_S  30
 #define HTTP_KEEPALIVE_PROBE_S 10
 
@@ -35,7 +36,7 @@ struct http_request {
 	const char   *password; /* secret */
 	const char   *content_type;
 	const char   *body;
-	int64_t       total_ms; /* for the whole exchange; 0 = HTTP_ANSWER_MS */
+	int64_t       total_ms; /* for the whole exchange; 0 = the limits above, for each step */
 	size_t        max_body; /* 0 = HTTP_MAX_BODY_BYTES */
 	http_data_fn *on_data;  /* instead of collecting a 200 answer's body */
 	void         *arg;      /* for @on_data; borrowed until http_end() */
