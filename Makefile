@@ -60,11 +60,11 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -MMD -MP $(WARN) $(HARDEN) -fPIE $(INC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-# ---- The simulated cluster: the whole program but http.c, on virtual time (docs/design.md) ----
+# ---- The simulated cluster: the whole program but http*.c, on virtual time (docs/design.md) ----
 
 SIM      := build/sim
 SIM_C    := $(wildcard test/sim/*.c)
-SIM_PROG := $(filter-out http.c,$(SRCS))
+SIM_PROG := $(filter-out http.c http_tls.c,$(SRCS))
 SIM_WRAP := clock_gettime getrandom signalfd read write sigprocmask sigaction prctl malloc_trim
 SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES)) --known test/sim/known
 
@@ -244,7 +244,8 @@ STATIC_MAX  ?= 3900000
 # What linking the distribution's OpenSSL takes, where no trimmed one can be made (static/openssl.sh)
 ARCHIVE_MAX := 6000000
 STATIC_CC    = $(if $(ARCH),$(TRIPLET)-gcc,$(CC))
-SECTIONS    := -Os -ffunction-sections -fdata-sections
+# No unwind tables: who would read them? The program allows no core dump.
+SECTIONS    := -Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 # pack-relative-relocs: 0.4 MB less; wants glibc >= 2.36 and binutils >= 2.38 (arm64: 2.41)
 STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs $(if $(ARCH),-B$(S)/libc/lib)
 STATIC_LIBS := openssl libcurl

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http_tls.h"
 #include "resolve.h"
 #include "url.h"
 
@@ -17,6 +18,7 @@ struct http {
 	CURLM                *multi;      /* owned */
 	CURL                 *spare;      /* owned, reset; NULL = none */
 	struct resolver      *resolver;   /* owned */
+	struct tls            tls;        /* of all connections */
 	struct http_exchange *exchanges;  /* all of them; borrowed */
 	const char           *user_agent; /* borrowed */
 };
@@ -26,6 +28,8 @@ struct http_exchange {
 	CURL                  *easy;    /* owned */
 	struct curl_slist     *headers; /* owned */
 	struct curl_slist     *pin;     /* owned: the address that is tried */
+	struct tls            *tls;     /* borrowed */
+	char                  *ca_file; /* owned */
 	http_data_fn          *on_data; /* NULL: collect the body */
 	void                  *arg;     /* borrowed */
 	struct url             url;
@@ -127,12 +131,21 @@ static CURLcode set_headers(struct http_exchange *x, const struct http_request *
 	return rc ? rc : curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
 }
 
+static CURLcode on_ssl_ctx(CURL *e, void *ssl_ctx, void *arg)
+{
+	const struct http_exchange *x = arg;
+
+	(void)e;
+	return tls_trust(x->tls, ssl_ctx, x->ca_file);
+}
+
 /*
  * What may be talked to, and whom to believe. Proxies and redirects would carry the token away,
  * CAPATH would add the machine's CAs, a resumed session or a cached store would outlive the CA.
  */
-static CURLcode set_trust(CURL *e, const struct http_request *q)
+static CURLcode set_trust(struct http_exchange *x, const struct http_request *q)
 {
+	CURL       *e = x->easy;
 	const char *scheme = strncmp(q->url, "https:", 6) == 0 ? "https" : "http";
 	CURLcode    rc = curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, scheme);
 
@@ -143,8 +156,10 @@ static CURLcode set_trust(CURL *e, const struct http_request *q)
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CAINFO, q->ca_file);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CAINFO, NULL);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, x);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	if (q->user) {
 		rc = rc ? rc : curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
@@ -223,7 +238,7 @@ static CURLMcode add(struct http *h, struct http_exchange *x)
 static CURLcode set_up(struct http *h, struct http_exchange *x, const struct http_request *q)
 {
 	CURL    *e = x->easy;
-	CURLcode rc = set_trust(e, q);
+	CURLcode rc = set_trust(x, q);
 
 	rc = rc ? rc : set_request(e, q);
 	rc = rc ? rc : set_headers(x, q);
@@ -254,6 +269,8 @@ struct http_exchange *http_start(struct http *h, const struct http_request *q, s
 	x->response.date_ms = -1;
 	x->had_password = q->password != NULL;
 	x->end_ms = q->total_ms ? now_ms() + q->total_ms : INT64_MAX;
+	x->tls = &h->tls;
+	x->ca_file = q->ca_file ? strdup(q->ca_file) : NULL;
 	x->next = h->exchanges;
 	h->exchanges = x;
 	x->easy = h->spare ? h->spare : curl_easy_init();
@@ -295,6 +312,7 @@ void http_end(struct http *h, struct http_exchange *x)
 	curl_slist_free_all(x->pin);
 	lookup_leave(x->lookup);
 	buf_fini(&x->response.body);
+	free(x->ca_file);
 	free(x);
 }
 
@@ -334,6 +352,10 @@ static void describe(struct http_exchange *x)
 		(void)snprintf(r->detail, sizeof(r->detail), "body of more than %zu bytes",
 			       r->body.max);
 	} else if (r->transport) {
+		if (r->transport == CURLE_SSL_CONNECT_ERROR ||
+		    r->transport == CURLE_SSL_CACERT_BADFILE ||
+		    r->transport == CURLE_PEER_FAILED_VERIFICATION)
+			tls_explain(x->tls, r->detail, sizeof(r->detail));
 		memcpy(detail, r->detail, sizeof(detail));
 		(void)snprintf(r->detail, sizeof(r->detail), "%s%s%.180s",
 			       curl_easy_strerror(r->transport), detail[0] ? ": " : "", detail);

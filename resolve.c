@@ -1,5 +1,6 @@
 #include "resolve.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct resolver *resolver_new(resolver_wake_fn *wake, void *arg)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
 
+	(void)mallopt(M_ARENA_MAX, 1); /* else each thread gets a heap of its own, and keeps it */
 	if (r)
 		*r = (struct resolver){ .lock = PTHREAD_MUTEX_INITIALIZER,
 					.wake = wake,
