@@ -158,7 +158,7 @@ static void describe(struct tls *t, X509_STORE_CTX *ctx, const X509 *cert)
 	if (at && ASN1_TIME_to_tm(at, &tm) == 1)
 		(void)strftime(when, sizeof(when), " (%Y-%m-%dT%H:%M:%SZ)", &tm);
 	(void)snprintf(t->words, sizeof(t->words),
-		       "SSL certificate problem: %s%s: subject %s, issuer %s",
+		       "SSL certificate problem: %.70s%s: subject %s, issuer %s",
 		       X509_verify_cert_error_string(error), when, subject, issuer);
 }
 

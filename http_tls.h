@@ -10,7 +10,7 @@
 #include <curl/curl.h>
 
 struct tls {
-	char   words[192];   /* why the last handshake failed; "" = not for a certificate */
+	char   words[288];   /* why the last handshake failed; "" = not for a certificate */
 	char   offered[160]; /* the names that the last certificate is for */
 	size_t named;        /* the size of the file with a bad block that was logged */
 };
