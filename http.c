@@ -534,7 +534,7 @@ int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
 		take_addresses(h, x);
 		give_up(h, x);
 	}
-	return 0;
+	return extra.revents != 0;
 }
 
 int http_escape(struct buf *b, const char *s)

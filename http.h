@@ -74,7 +74,7 @@ void http_end(struct http *h, struct http_exchange *x);
 /*
  * Waits until @fd can be read, bytes or an answer arrived, or @until_ms (now_ms()) has come; may
  * return early for no reason. The only function of the program that waits.
- * Returns 0 or -EIO + *err (libcurl itself failed).
+ * Returns whether @fd can be read, or -EIO + *err (libcurl itself failed).
  */
 int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err);
 
