@@ -7,6 +7,7 @@
 # make faults    the table of all faults             make longlife    100,000 checks
 # make sim       whole lives in a simulated cluster  make valgrind    some scenarios, slowly
 # make static-arm64, tls-test, reproducible          make seccomp-trace   where seccomp.json is from
+# make dns-test  names that resolve as curl's do
 # make bench     what it costs, beside kubectl       make fleet       N=1000 of them at once
 # make mutants   would a mistake be noticed?         make sim-all     every event at every request
 # make e2e       scenarios on a real API server      make control-plane  build one (Debian 12)
@@ -59,11 +60,11 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -MMD -MP $(WARN) $(HARDEN) -fPIE $(INC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-# ---- The simulated cluster: the whole program but http.c, on virtual time (docs/design.md) ----
+# ---- The simulated cluster: the whole program but http*.c, on virtual time (docs/design.md) ----
 
 SIM      := build/sim
 SIM_C    := $(wildcard test/sim/*.c)
-SIM_PROG := $(filter-out http.c,$(SRCS))
+SIM_PROG := $(filter-out http.c http_tls.c,$(SRCS))
 SIM_WRAP := clock_gettime getrandom signalfd read write sigprocmask sigaction prctl malloc_trim
 SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES))
 
@@ -99,8 +100,9 @@ sim-asan:
 BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev
 DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
 TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-pytest-xdist python3-yaml \
-               faketime rabbitmq-server python3-pika python3-seccomp strace
-STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev libc-ares-dev perl $(CROSS_DEPS)
+               faketime rabbitmq-server python3-pika python3-seccomp strace \
+               dnsmasq-base curl iproute2
+STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev perl $(CROSS_DEPS)
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
 
@@ -246,27 +248,28 @@ STATIC_MAX  ?= 3900000
 # What linking the distribution's OpenSSL takes, where no trimmed one can be made (static/openssl.sh)
 ARCHIVE_MAX := 6000000
 STATIC_CC    = $(if $(ARCH),$(TRIPLET)-gcc,$(CC))
-SECTIONS    := -Os -ffunction-sections -fdata-sections
+# No unwind tables: who would read them? The program allows no core dump.
+SECTIONS    := -Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 # pack-relative-relocs: 0.4 MB less; wants glibc >= 2.36 and binutils >= 2.38 (arm64: 2.41)
 STATIC_LINK := -static-pie -s -Wl,--gc-sections,-z,pack-relative-relocs $(if $(ARCH),-B$(S)/libc/lib)
-STATIC_LIBS := cares openssl libcurl
+STATIC_LIBS := openssl libcurl
 PC_DIRS      = $(patsubst %,$(S)/%/lib/pkgconfig,$(STATIC_LIBS) $(ARCH:%=jansson))
 STATIC_PKG   = env $(if $(ARCH),PKG_CONFIG_LIBDIR,PKG_CONFIG_PATH)=$(subst $() ,:,$(PC_DIRS)) \
                pkg-config --static
 LIBS_ENV     = CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
 
-.PHONY: libs static-test deps-emulator openssl-test tls-test static-arm64 static-arm64-test \
+.PHONY: libs static-test deps-emulator openssl-test tls-test dns-test static-arm64 static-arm64-test \
         seccomp-trace reproducible
 libs: deps-static
 	@$(LIBS_ENV) static/foreign.sh $(S)
 	@for l in $(STATIC_LIBS); do $(LIBS_ENV) static/$$l.sh $(S)/$$l || exit 1; done
 libcurl: libs
 
-# The linker's warnings about getaddrinfo & co. are for names of services and for OpenSSL's own sockets,
-# which are not used: c-ares resolves (static/libcurl.sh says why).
+# The linker warns of getaddrinfo & co., which may load shared libraries: not for the files and the DNS,
+# which glibc >= 2.34 has built in, and in an image from scratch no nsswitch.conf names others.
 static: libs
 	@rm -f $(S)/$(PROG) # the libraries may be new ones
-	$(MAKE) all B=$(S) CC='$(STATIC_CC)' LINK='$(STATIC_LINK)' CFLAGS='$(SECTIONS)' LIBS='$(LIBS) libcares' \
+	$(MAKE) all B=$(S) CC='$(STATIC_CC)' LINK='$(STATIC_LINK)' CFLAGS='$(SECTIONS)' \
 		PKG='$(STATIC_PKG)'
 	RUN=$(EMULATOR) static/check.sh $(S)/$(PROG) \
 		$$(grep -q archive $(S)/openssl/source-version && echo $(ARCHIVE_MAX) || echo $(STATIC_MAX))
@@ -297,6 +300,11 @@ static-arm64-test: deps deps-emulator
 # What the trimmed OpenSSL can still do, against the distribution's openssl s_server.
 tls-test: static
 	static/tls-test.sh $(S)/$(PROG)
+
+# Names, with good and bad name servers: what Debian's curl does with the same files. As root.
+dns-test: deps static
+	@{ $(become_root); } && for wrong in "" --wrong; do \
+		$$sudo $(PY) test/dns_test.py $(S)/$(PROG) seccomp.json $$wrong || exit 1; done
 
 # OpenSSL's own tests, for what is left of it. Takes minutes.
 openssl-test: deps-static

@@ -54,11 +54,14 @@ void app_wait(struct app *a, int64_t until_ms)
 {
 	struct err err = { 0 };
 
-	if (http_wait(a->http, a->sigfd, until_ms, &err) < 0 && !a->broken) {
+	int r = http_wait(a->http, a->sigfd, until_ms, &err);
+
+	if (r < 0 && !a->broken) {
 		log_error("cannot go on", LS("error", err.msg));
 		a->broken = true;
 	}
-	read_signals(a);
+	if (r != 0)
+		read_signals(a);
 }
 
 int app_answer(struct app *a, struct http_exchange *x)

@@ -13,9 +13,10 @@
 #include "util.h"
 
 #define HTTP_MAX_BODY_BYTES    ((size_t)4 << 20)
-#define HTTP_CONNECT_MS        5000
-#define HTTP_ANSWER_MS         10000
-#define HTTP_HOST_CONNECTIONS  2 /* the watch, and everything else */
+#define HTTP_RESOLVE_MS        15000 /* the lookup goes on, for the next exchange (resolve.h) */
+#define HTTP_CONNECT_MS        5000  /* for each address */
+#define HTTP_ANSWER_MS         10000 /* from when it is connected */
+#define HTTP_HOST_CONNECTIONS  2     /* the watch, and everything else */
 #define HTTP_KEEPALIVE_IDLE_S  30
 #define HTTP_KEEPALIVE_PROBE_S 10
 
@@ -35,7 +36,7 @@ struct http_request {
 	const char   *password; /* secret */
 	const char   *content_type;
 	const char   *body;
-	int64_t       total_ms; /* for the whole exchange; 0 = HTTP_ANSWER_MS */
+	int64_t       total_ms; /* for the whole exchange; 0 = the limits above, for each step */
 	size_t        max_body; /* 0 = HTTP_MAX_BODY_BYTES */
 	http_data_fn *on_data;  /* instead of collecting a 200 answer's body */
 	void         *arg;      /* for @on_data; borrowed until http_end() */
@@ -73,7 +74,7 @@ void http_end(struct http *h, struct http_exchange *x);
 /*
  * Waits until @fd can be read, bytes or an answer arrived, or @until_ms (now_ms()) has come; may
  * return early for no reason. The only function of the program that waits.
- * Returns 0 or -EIO + *err (libcurl itself failed).
+ * Returns whether @fd can be read, or -EIO + *err (libcurl itself failed).
  */
 int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err);
 

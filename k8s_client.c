@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define URL_BYTES      4096  /* a selector may be three times as long, escaped */
 #define WATCH_SLACK_MS 10000 /* the server ends a watch; this much later we do */
@@ -12,6 +13,7 @@ struct k8s_client {
 	const struct config *cfg;   /* borrowed */
 	struct buf           token; /* the last good one; secret */
 	char                 token_file[PATH_SIZE + 8];
+	struct stat          token_seen; /* of @token's file; all 0: to be read again */
 	char                 ca_file[PATH_SIZE + 8];
 };
 
@@ -103,8 +105,25 @@ static bool is_header_word(const char *s, size_t n)
  * The kubelet swaps the file about hourly, and it may be missing or empty for a moment: then the
  * last good token goes on serving.
  */
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* A file so young may be written once more within the same tick of the clock that dates it. */
+static bool is_settled(const struct stat *s)
+{
+	return wall_ms() / 1000 - s->st_mtim.tv_sec > 1;
+}
+
 static int token_refresh(struct k8s_client *c, struct err *err)
 {
+	struct stat now = { 0 };
+	bool        there = stat(c->token_file, &now) == 0;
+
+	if (there && c->token.len && is_same_file(&now, &c->token_seen))
+		return 0;
 	struct buf fresh = { .max = K8S_MAX_TOKEN_BYTES };
 	struct err why = { 0 };
 	int        r = read_file(c->token_file, &fresh, &why);
@@ -115,8 +134,10 @@ static int token_refresh(struct k8s_client *c, struct err *err)
 	struct buf *drop = r == 0 ? &c->token : &fresh;
 	wipe(drop->data, drop->len);
 	buf_fini(drop);
-	if (r == 0)
+	if (r == 0) {
 		c->token = fresh;
+		c->token_seen = there && is_settled(&now) ? now : (struct stat){ 0 };
+	}
 	return c->token.len ? 0 : err_set(err, ENOENT, "no token: %s", why.msg);
 }
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "util.h"
 
@@ -37,6 +38,14 @@ bool url_is_port(const char *s)
 	uint32_t port;
 
 	return strlen(s) < 8 && parse_u32(s, 1, 65535, &port) == 0;
+}
+
+bool url_host_is_name(const char *host)
+{
+	struct in_addr v4;
+
+	return !is_v6(host) && inet_pton(AF_INET, host, &v4) != 1 &&
+	       strcasecmp(host, "localhost") != 0;
 }
 
 bool url_is_loopback(const char *host)
@@ -78,19 +87,22 @@ static bool take_host(const char **p, char host[URL_HOST_SIZE])
 	return take_until(p, "]", host, URL_HOST_SIZE) && *(*p)++ == ']' && is_v6(host);
 }
 
-static bool take_port(const char **p)
+static bool take_port(const char **p, uint32_t *ret)
 {
 	char port[8];
 
 	if (**p != ':')
 		return true;
 	++*p;
-	return take_until(p, "/", port, sizeof(port)) && url_is_port(port);
+	return take_until(p, "/", port, sizeof(port)) && parse_u32(port, 1, 65535, ret) == 0;
 }
 
 bool url_parse(const char *s, struct url *ret)
 {
-	if (!take_scheme(&s, &ret->tls) || !take_host(&s, ret->host) || !take_port(&s))
+	if (!take_scheme(&s, &ret->tls) || !take_host(&s, ret->host))
+		return false;
+	ret->port = ret->tls ? 443 : 80;
+	if (!take_port(&s, &ret->port))
 		return false;
 	ret->path = s;
 	return *s == '\0' || *s == '/';

@@ -5,13 +5,15 @@
 #define URL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define URL_HOST_SIZE 255 /* an RFC 1123 name, a dot at its end, and the NUL */
 
 struct url {
 	bool        tls;
 	char        host[URL_HOST_SIZE]; /* without brackets */
-	const char *path;                /* borrowed from the text; "" or starts with '/' */
+	uint32_t    port;
+	const char *path; /* borrowed from the text; "" or starts with '/' */
 };
 
 /*
@@ -25,6 +27,9 @@ bool url_parse(const char *s, struct url *ret);
 bool url_is_host(const char *s);
 
 bool url_is_port(const char *s); /* 1..65535 */
+
+/* Neither an address nor `localhost`, which is one for everybody: it has to be looked up. */
+bool url_host_is_name(const char *host);
 
 bool url_is_loopback(const char *host);
 

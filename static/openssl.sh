@@ -17,7 +17,7 @@ out=$(realpath -m "${1:?$usage}")
 . "$here/source.sh"
 
 # no-autoerrinit, but not no-err: no strings are loaded (100 kB of heap) or linked, unless the program
-# asks for them. no-threads: there is one (test/image_scenario.py holds the program to it).
+# asks for them. no-threads: only one uses it (a resolver's thread knows nothing of TLS).
 OFF="shared module dso engine dynamic-engine afalgeng async autoload-config autoerrinit threads
      aria bf blake2 camellia cast cmac cmp cms comp ct des dh dsa dtls dtls1 dtls1-method dtls1_2
      dtls1_2-method ec2m gost idea ktls legacy md2 md4 mdc2 multiblock nextprotoneg ocb ocsp psk rc2

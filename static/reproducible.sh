@@ -3,7 +3,7 @@
 #
 # In a directory with a name of another length, with another umask, time zone, language and number of
 # jobs; from the same downloaded sources. Compared are the binary, its list of parts, and each archive
-# (libcurl, OpenSSL, c-ares) that was built.
+# (libcurl, OpenSSL) that was built.
 set -euo pipefail
 dir=${1:?usage: $0 DIR PROG} prog=${2:?usage: $0 DIR PROG}
 top=$PWD

@@ -77,7 +77,6 @@ entry "$prog" "$version" MIT "pkg:generic/$prog@$version" "this project" "
       \"checksums\": [{ \"algorithm\": \"SHA256\", \"checksumValue\": \"$sum\" }],"
 library libcurl libcurl4-openssl-dev curl
 library openssl libssl-dev Apache-2.0
-library cares libc-ares-dev MIT
 library jansson libjansson-dev MIT
 if [ -e "$dir/libc/source-version" ]; then
 	library libc libc6-dev LGPL-2.1-or-later

@@ -9,7 +9,7 @@ import json
 import re
 import sys
 
-REQUIRED = {"glibc", "openssl", "curl", "c-ares", "jansson"}
+REQUIRED = {"glibc", "openssl", "curl", "jansson"}
 PACKAGE = ("SPDXID", "name", "versionInfo", "downloadLocation", "licenseConcluded", "licenseDeclared",
            "copyrightText", "sourceInfo")
 LICENCE = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")

@@ -24,6 +24,9 @@ import time
 ARGUMENTS = {"socket", "socketpair", "openat", "prctl", "ioctl", "mprotect", "fcntl", "madvise",
              "clone", "clone3", "execve", "tgkill", "kill", "setsockopt"}
 NAME = "kubernetes.default.svc"
+# Where the profile refuses the socket, the C library does without: it only wants to know which of an
+# interface's IPv6 addresses are about to go, to sort a name's addresses (`make dns-test` has such).
+NETLINK = {"bind", "recvmsg"}
 MS_REC_PRIVATE, MS_BIND = 0x44000, 0x1000
 
 if __name__ == "__main__" and len(sys.argv) > 1:
@@ -271,7 +274,7 @@ def trace_all(directory):
 
 def compare(calls, profile):
     allowed = {name: rule for rule in profile["syscalls"] for name in rule["names"]}
-    missing = sorted(set(calls) - set(allowed))
+    missing = sorted(set(calls) - set(allowed) - NETLINK)
     print("\nallowed, and not traced:")
     reasons = collections.defaultdict(list)
     for name in sorted(set(allowed) - set(calls)):

@@ -64,3 +64,24 @@ def test_the_clock_wakes_it_once_a_check(world, tmp_path):
     world.kube.wait_for(lambda: len(world.checks()) >= checks + 30, what="30 checks")
     woken, checks = timeouts() - woken, len(world.checks()) - checks
     assert checks / 2 <= woken <= checks + 2    # 2: libcurl's timer for the watch's connect, an edge
+
+
+@NO_SANITIZER
+def test_the_token_is_read_anew_only_when_its_file_has_changed(world, tmp_path):
+    """And the signals' descriptor only when there is one: no call for nothing at each check."""
+    trace, token = tmp_path / "trace", world.kube.service_account_dir / "token"
+    os.utime(token, (1e9, 1e9))     # a young file is read each time
+    world.pair(cpu="900m")
+    world.watched(CHECK_INTERVAL_SECONDS=0.05,
+                  prefix=(*needs("strace", "-D", "-o", str(trace)), "-e", "trace=openat,read,signalfd4"))
+    world.kube.wait_for(lambda: len(world.checks()) >= 10, what="a start")
+    start, checks = len(trace.read_text().splitlines()), len(world.checks())
+    world.kube.wait_for(lambda: len(world.checks()) >= checks + 20, what="20 checks")
+    def calls():
+        text = trace.read_text()
+        signals = re.search(r"signalfd4\(.* = (\d+)", text)[1]
+        return [line for line in text.splitlines()[start:] if '/token"' in line or f"read({signals}," in line]
+
+    assert calls() == []
+    world.kube.rotate_token()
+    world.kube.wait_for(calls, what="a look at the new token")

@@ -189,6 +189,21 @@ def test_check(confined):
     assert b"may delete jobs" in cleaner.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has network namespaces")
+@pytest.mark.parametrize("without", [None, "sendmmsg", "ioctl", "clone"])
+def test_names(without, tmp_path):
+    """A name, found by a thread under the profile; not without a call that it needs."""
+    if not os.access(STATIC, os.X_OK):
+        pytest.skip(f"{STATIC} is missing: run `make static`")
+    profile = json.loads(PROFILE.read_text())
+    profile["syscalls"] = [r for r in profile["syscalls"] if without not in r["names"]]
+    (tmp_path / "profile.json").write_text(json.dumps(profile))
+    done = subprocess.run([LOADER[0], ROOT / "test/dns_test.py", STATIC, tmp_path / "profile.json",
+                           "servfail-step"],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == (1 if without else 0), done.stdout + done.stderr
+
+
 def test_bad_configuration(confined):
     assert confined.run(CHECK_INTERVAL_SECONDS="x").wait() == 2
 

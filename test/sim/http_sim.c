@@ -551,8 +551,9 @@ int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
 		int64_t most = sim_ms() + HTTP_SIM_WAIT_MAX_MS, until = clock_true_ms(end);
 		sim_step(until < most ? until : most);
 	}
+	bool signal = process.signal_news;
 	delivered = process.signal_news = false;
-	return 0;
+	return signal;
 }
 
 int http_escape(struct buf *b, const char *s)
