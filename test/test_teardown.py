@@ -408,14 +408,15 @@ def test_a_service_that_was_created_anew_while_the_finished_job_was_kept_goes_to
 
 
 def test_a_service_whose_owner_cannot_be_read_in_time_is_left_for_the_next_try(world):
-    """The first DELETE says 409, and then the Job, which would tell whose it is, is not answered."""
+    """The first DELETE says 409, and then nothing about the Job, which would tell whose it is, is
+    answered."""
     world.pair(cpu=ACTIVE)
     cleaner = world.watched(FAILED_GRACE_SECONDS=20, TEARDOWN_TIMEOUT_SECONDS=20, speed=20)
     cleaner.wait_log(msg="service adopted")
     world.kube.recreate_service(SERVICE)
-    world.kube.before(lambda kube, request: kube.fault(
-        faults.unavailable(), verb="get", resource="jobs", name=JOB, times=None),
-        verb="delete", resource="services")
+    world.kube.before(lambda kube, request: [kube.fault(
+        faults.unavailable(), verb=verb, resource="jobs", name=JOB, times=None)
+        for verb in ("get", "delete")], verb="delete", resource="services")
     world.kube.fail_job(JOB)
     cleaner.wait_log(msg="service", outcome="left")
     assert cleaner.wait() == 1
