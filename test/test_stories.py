@@ -41,6 +41,11 @@ class Player:
         self.env = {SETTINGS[k]: v for k, v in differs.items() if k in SETTINGS}
         if differs.get("adopt") == "off":
             self.env["ADOPT_SERVICE"] = "false"
+        self.containers = ("grpc-server",)
+        if differs.get("target-container") == "on":
+            self.env["TARGET_CONTAINER"] = "grpc-server"
+            self.containers = ("grpc-server", "helper")     # one that works for ever
+        self.retries = int(differs.get("retries", 0))
         self.cleaner, self.newcomer, self.restart_at = None, False, None
 
     def start_cleaner(self):
@@ -62,12 +67,25 @@ class Player:
     def keep(self):
         self.kube.edit("job", JOB, lambda o: o["metadata"].update(finalizers=["example.com/kept"]))
 
+    def make_job(self):
+        cpu = {"helper": "50m"} | {"grpc-server": self.cpu} if len(self.containers) > 1 else self.cpu
+        self.kube.create_job(JOB, cpu=cpu, containers=self.containers)
+        self.kube.edit("job", JOB, lambda j: j["spec"].update(backoffLimit=self.retries))
+
+    def container_ends(self, code):
+        """As the kubelet tells it, and the job controller."""
+        pod = self.kube.pods(JOB)[0]["metadata"]["name"]
+        self.kube.set_pod(pod, states={"grpc-server": f"terminated:{code or 0}"})
+        self.kube.set_cpu(JOB, {"helper": "50m"})
+        self.kube.set_status(JOB, ready=0)
+
     def kill(self):
         self.cleaner.signal(signal.SIGKILL)
 
-    def does(self, what):
+    def does(self, what, argument):
         kube, world = self.kube, self.world
-        {"job": lambda: kube.create_job(JOB, cpu=self.cpu),
+        {"job": self.make_job,
+         "container-ends": lambda: self.container_ends(argument),
          "service": lambda: kube.create_service(SERVICE),
          "cleaner": self.make_cleaner,
          "complete": lambda: kube.complete_job(JOB),
@@ -127,16 +145,17 @@ def test_same_end(path, world):
     differs, happens = read(path)
     if "broker" in differs:
         pytest.skip("the simulator's own broker")
-    assert not set(differs) - set(SETTINGS) - IGNORED - {"cpu", "adopt", "kubernetes-1.34"}
+    assert not set(differs) - set(SETTINGS) - IGNORED - {
+        "cpu", "adopt", "kubernetes-1.34", "target-container", "retries"}
     simulated = subprocess.run([SIM, "--story", path], capture_output=True, text=True, check=False)
     expected = next(line for line in simulated.stdout.splitlines() if line.startswith("outcome:"))
 
     player, ours, started = Player(world, differs), None, time.monotonic()
     world.kube.metrics.advance()
-    for second, what, _ in happens:
+    for second, what, argument in happens:
         while time.monotonic() < started + second:
             player.turn()
-        player.does(what)
+        player.does(what, argument)
         if what == "job":
             ours = world.kube.job(JOB)["metadata"]["uid"]
     deadline = time.monotonic() + (5 if "running" in expected else SETTLE_S)

@@ -23,7 +23,7 @@ lives() {
 
 # The first line of $2 that has a kind, one of $3, which the same seed does not have in $1.
 first_new() {
-	awk -v kinds=" $3 " 'NR == FNR { had[$1] = " " $0 " "; next }
+	awk -v kinds=" $3 " 'FILENAME == ARGV[1] { had[$1] = " " $0 " "; next }
 	{
 		for (i = 2; i <= NF; i++)
 			if (index(kinds, " " $i " ") && index(had[$1], " " $i " ") == 0)
