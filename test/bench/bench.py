@@ -32,7 +32,7 @@ from fakekube import FakeKube
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CHECKS, PROCESSES = 120, 3          # for the CPU of a check
-PACE = 1                            # at 50 ms caches are warm, and a check is a third cheaper than at 10 s
+PACE = 1                            # s; at 50 ms caches are warm, and a check costs less
 SHORT = 0.05                        # the shortest interval that the program takes
 STARTS, FINISHES = 20, 100
 AT_ONCE = 20                        # cleaners that wait for their job's finish
