@@ -85,6 +85,7 @@ def nothing_is_asked_again(_row, api, dns, _cleaner):
 
 
 def it_moves(row, api, dns, _cleaner):
+    time.sleep(2)       # an address is kept for the second in which it was found
     dns.zone[row.name] = ["127.0.0.7"]
     seen = len(api.requests)
     if api.wait(10, seen + 1)[1] != AT:
