@@ -45,7 +45,7 @@ def broker(tmp_path_factory):
     directory = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         directory = directory.parent
-    authority = Authority(directory / f"broker-ca-{os.getpid()}", "the broker's CA")
+    authority = Authority(tmp_path_factory.mktemp("broker") / "ca", "the broker's CA")
     certificate = authority.issue(("IP:127.0.0.1",))
     with Broker.shared(directory, authority, certificate,
                        lambda fresh: fresh.add_user(USER, PASSWORD)) as started:

@@ -233,9 +233,9 @@ def test_queues_of_which_nobody_can_tell_whose_they_are_hold_it_for_a_minute(slo
 def test_what_was_read_before_a_sleep_does_not_tell_whose_the_queues_are(slot, broker):
     """Those of the page went, however old the read of the Job's name was by then."""
     def sleep(exchange):
-        forward(exchange)
-        cleaner.signal(signal.SIGSTOP)
+        cleaner.signal(signal.SIGSTOP)      # before it has the answer, or the next queue is on its way
         slot.kube.call(slot.kube.create_job, JOB, cpu="900m")
+        forward(exchange)
         slot.kube.later(2, cleaner.signal, signal.SIGCONT)
     broker.proxy.fault(sleep, "DELETE")
     cleaner = ended(slot, **broker.env())
