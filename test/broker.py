@@ -36,6 +36,8 @@ import urllib.request
 SERVER = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
 START_SECONDS = 180
 ADMIN = ("admin", "admin-pw")
+SECRET = "open-sesame"      # the part of the password that looks the same in every notation
+USER, PASSWORD = "cleaner", f"pä:ß {SECRET} w'o\"r\\d$"
 PR_SET_PDEATHSIG = 1
 
 CONFIG = """\

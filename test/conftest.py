@@ -5,8 +5,10 @@ import subprocess
 
 import pytest
 
+from broker import PASSWORD, USER, Broker, missing_packages
 from cleaner import BINARY, Cleaner
 from fakekube import FakeKube
+from fakekube.pki import Authority
 from manifests import required_rules
 
 JOB_ID = "12-70788"
@@ -151,3 +153,19 @@ def world(version, tmp_path):
             yield world
         finally:
             world.close()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    missing = missing_packages()
+    if missing:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("a real broker is needed: apt-get install " + " ".join(missing))
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    authority = Authority(directory / f"broker-ca-{os.getpid()}", "the broker's CA")
+    certificate = authority.issue(("IP:127.0.0.1",))
+    with Broker.shared(directory, authority, certificate,
+                       lambda fresh: fresh.add_user(USER, PASSWORD)) as started:
+        yield started

@@ -5,7 +5,7 @@ import pytest
 
 from conftest import JOB, JOB_ID, SELF, SERVICE
 from test_rabbitmq import (FAST, NO_VHOST, ODD, PATIENCE, PREFIX, REFUSED, assert_done, assert_left,
-                           broker, quote, rabbit)     # pylint: disable=unused-import
+                           quote, rabbit)     # pylint: disable=unused-import
 
 pytestmark = pytest.mark.xdist_group("broker")  # one broker, whatever -n says
 

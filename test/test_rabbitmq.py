@@ -9,17 +9,15 @@ import urllib.parse
 import pytest
 
 import cleaner as cleaner_module
-from broker import Broker, missing_packages, quote
+from broker import PASSWORD, SECRET, USER, quote
 from cleaner import BINARY, static_binary
 from conftest import JOB, JOB_ID, SELF, SERVICE
-from fakekube.pki import Authority, default_pki
+from fakekube.pki import default_pki
 from faultproxy import FaultProxy, answer, cut, huge, lose, never, reset, slow
 
 pytestmark = pytest.mark.xdist_group("broker")  # one broker, whatever -n says
 
 PREFIX = f"grpc-job-{JOB_ID}-"
-SECRET = "open-sesame"      # the part of the password that looks the same in every notation
-USER, PASSWORD = "cleaner", f"pä:ß {SECRET} w'o\"r\\d$"
 LOGIN = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 FAST = 20       # the program's clock: its 60 s for a queue are 3 s,
 BRISK = 5       # or only its first pause of 0.5 s is shorter
@@ -34,22 +32,6 @@ MISSING = {"MISSING_JOB_TIMEOUT_SECONDS": "0.2"}    # the job went before the pr
 
 # A slash, a space and everything that means something in a URL or a regular expression.
 ODD = "a/b c%2F%#?+&=\"'\\<ä>;@:,[x]{y}|^~*$(.)!"
-
-
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory):
-    missing = missing_packages()
-    if missing:
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say("a real broker is needed: apt-get install " + " ".join(missing))
-    directory = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        directory = directory.parent
-    authority = Authority(tmp_path_factory.mktemp("broker") / "ca", "the broker's CA")
-    certificate = authority.issue(("IP:127.0.0.1",))
-    with Broker.shared(directory, authority, certificate,
-                       lambda fresh: fresh.add_user(USER, PASSWORD)) as started:
-        yield started
 
 
 class Rabbit:

@@ -7,8 +7,42 @@
 #include "api.h"
 #include "promises.h"
 #include "settings.h"
+#include "story.h"
 
 struct broker broker;
+
+/*
+ * What is set, and what a job calls its queues: `%1$s` is its id, `%2$lld` a number behind the
+ * first ones. So that a pattern can mean another job's, ids may go on without a dash.
+ */
+static const struct {
+	const char *set, *first, *second, *more;
+} names[QUEUE_SETTINGS] = {
+	{ "", "grpc-job-%s-in", "grpc-job-%s-out", "grpc-job-%s-%03lld" },
+	{ "grpc-job-$JOB_ID-*, focus_baby.$JOB_ID", "grpc-job-%s-in", "focus_baby.%s",
+	  "grpc-job-%s-%03lld" },
+	{ "focus_baby.$JOB_ID,$JOB_ID.in", "focus_baby.%s", "%s.in", NULL },
+	{ "x-$JOB_ID*", "x-%s", "x-%sq", "x-%s.%03lld" },
+	{ "a.$JOB_ID.*,b-$JOB_ID-$JOB_ID*", "a.%s.in", "b-%1$s-%1$s", "a.%s.%03lld" },
+};
+
+const char *broker_patterns(int which)
+{
+	return names[which].set;
+}
+
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+void                   queue_name(char *out, size_t size, const char *id, int64_t i)
+{
+	const char *more = names[settings.queues].more;
+
+	if (i >= 2 && more)
+		(void)snprintf(out, size, more, id, (long long)i);
+	else
+		(void)snprintf(out, size,
+			       i ? names[settings.queues].second : names[settings.queues].first,
+			       id);
+}
 
 void broker_reset(void)
 {
@@ -44,7 +78,7 @@ static void declare_again(int place)
 
 	if (!p->there || p->phase > POD_RUNNING)
 		return;
-	(void)snprintf(name, sizeof(name), "%s-in", p->job_name);
+	queue_name(name, sizeof(name), p->job_name + strlen("grpc-job-"), 0);
 	int before = broker.count;
 	queue_declare(p->whose, name);
 	if (broker.count > before)
@@ -73,6 +107,19 @@ static void fails(struct answer *a, int code, const char *error, const char *rea
 static bool is_wanted(const struct queue *queue, const struct request *q)
 {
 	return strcasestr(queue->name, q->prefix) != NULL;
+}
+
+static void get(const struct request *q, struct answer *a)
+{
+	for (int i = 0; i < broker.count; i++) {
+		if (strcmp(broker.queues[i].name, q->name) != 0)
+			continue;
+		a->status = 200;
+		a->type = "application/json";
+		text_printf(&a->body, "{\"name\":\"%s\"}", q->name);
+		return;
+	}
+	fails(a, 404, "Object Not Found", "Not Found");
 }
 
 static void list(const struct request *q, struct answer *a)
@@ -127,9 +174,13 @@ void broker_answer(const struct request *q, struct answer *a)
 {
 	if (broker.down)
 		fails(a, broker.down, broker.down == 401 ? "not_authorised" : "internal",
-		      broker.down == 401 ? "Login failed" : "the node is down");
+		      broker.down != 401        ? "the node is down"
+		      : mix(story.seed, 51) % 2 ? "Login failed"
+						: "HTTP access denied: basic auth disabled");
 	else if (q->verb == VERB_DELETE)
 		delete_queue(q, a);
+	else if (q->name[0])
+		get(q, a);
 	else
 		list(q, a);
 }

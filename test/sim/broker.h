@@ -25,6 +25,11 @@ struct broker {
 };
 extern struct broker broker;
 
+/* How the queues of a job are called, by RABBITMQ_QUEUES of this life; the @i-th of job @id. */
+#define QUEUE_SETTINGS 5
+const char *broker_patterns(int which);
+void        queue_name(char *out, size_t size, const char *id, int64_t i);
+
 void broker_reset(void);
 void queue_declare(enum whose whose, const char *name);
 void queue_remove(int index);

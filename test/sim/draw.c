@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker.h"
 #include "faults.h"
 #include "story.h"
 
@@ -37,6 +38,21 @@ static void draw_rights(void)
 			story.no_right[optional[i].resource] |= RIGHT(optional[i].verb);
 }
 
+/* What 1.1's Role may have been: what is required, and some of what idleness needs, for ever. */
+static void draw_role_of_old(void)
+{
+	uint64_t which = mix(story.seed, 32) % 8;
+
+	if (mix(story.seed, 33) % 20)
+		return;
+	story.no_right[RES_JOBS] |= RIGHT(VERB_LIST) | RIGHT(VERB_WATCH);
+	story.no_right[RES_SERVICES] |= RIGHT(VERB_PATCH);
+	story.no_right[RES_EVENTS] |= RIGHT(VERB_CREATE);
+	story.no_right[RES_PODS] |= RIGHT(VERB_DELETE) | (which & 1 ? 0 : RIGHT(VERB_LIST));
+	story.no_right[RES_METRICS] |=
+		(which & 2 ? 0 : RIGHT(VERB_LIST)) | (which & 4 ? 0 : RIGHT(VERB_GET));
+}
+
 static void draw_settings(void)
 {
 	static const int64_t intervals[] = { 1000, 5000, 20000, 60000, 120000 };
@@ -66,6 +82,8 @@ static void draw_settings(void)
 	s->delete_self = !odds(40);
 	s->adopt = !odds(150);
 	s->broker = odds(400);
+	s->queues = (int)(mix(story.seed, 34) % 10); /* the default for half of them */
+	s->queues = s->queues < QUEUE_SETTINGS ? s->queues : 0;
 	s->target_container = odds(40);
 }
 
@@ -358,8 +376,11 @@ void story_draw(uint64_t seed)
 	r = rng_of(seed, 3);
 	draw_cluster();
 	draw_rights();
+	draw_role_of_old();
 	draw_settings();
 	begins();
+	if (story.settings.broker && mix(story.seed, 35) % 25 == 0)
+		story_add(0, HAPPEN_BROKER_DOWN, 401, FOR_EVER);
 	lives();
 	int64_t n = odds(100) ? 0 : odds(450) ? 1 : odds(700) ? in(2, 4) : in(5, 12);
 	if (odds(350))

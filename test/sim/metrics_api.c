@@ -145,10 +145,14 @@ static void get_one(const struct request *q, struct answer *a)
 		text_free(&item);
 		return;
 	}
-	char details[400];
-	(void)snprintf(details, sizeof(details), "pods.metrics.k8s.io \\\"%s\\\" not found",
+	char words[400], details[400];
+	(void)snprintf(words, sizeof(words), "podmetrics.metrics.k8s.io \\\"panda/%s\\\" not found",
 		       q->name);
-	answer_not_found(a, RES_METRICS, q->name);
+	(void)snprintf(
+		details, sizeof(details),
+		"{\"name\":\"panda/%s\",\"group\":\"metrics.k8s.io\",\"kind\":\"podmetrics\"}",
+		q->name);
+	answer_status(a, 404, "NotFound", words, details);
 }
 
 void metrics_answer(const struct request *q, struct answer *a)

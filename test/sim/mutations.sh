@@ -33,7 +33,8 @@ first_new() {
 }
 
 mkdir -p "$copy"
-rsync -a --delete --exclude build --exclude .git ./ "$copy/" 2>/dev/null ||
+# By content, and dated now: what the last run, or one that was cut off, has left is built anew.
+rsync -rlpc --delete --exclude build --exclude .git ./ "$copy/" 2>/dev/null ||
 	{ rm -rf "$copy" && mkdir -p "$copy" && cp -rp Makefile ./*.[ch] "$copy/" && mkdir -p "$copy/test" &&
 		cp -rp test/sim "$copy/test/"; }
 build

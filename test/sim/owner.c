@@ -47,13 +47,14 @@ static void make_queues(int64_t n)
 	if (!our_job() || !pods_of(our_uid()))
 		return; /* it is the pod that declares them */
 	for (int64_t i = 0; i < n; i++) {
-		if (i == 0)
-			(void)snprintf(name, sizeof(name), "%s-in", cluster.job_name);
-		else
-			(void)snprintf(name, sizeof(name), "%s-%03lld", cluster.job_name,
-				       (long long)i);
+		queue_name(name, sizeof(name), cluster.id, i);
 		queue_declare(OURS, name);
 	}
+	/* somebody's that are called alike, whatever Jobs there are */
+	(void)snprintf(name, sizeof(name), "z.focus_baby.%s", cluster.id);
+	queue_declare(NEIGHBOURS, name);
+	(void)snprintf(name, sizeof(name), "focus_baby.%s_", cluster.id);
+	queue_declare(NEIGHBOURS, name);
 }
 
 /* On the first container of each pod; other pods of the job stay as they are. */
@@ -276,10 +277,10 @@ static void newcomer_comes(int arg)
 		int how = (int)(mix(story.seed, 41) % 3);
 		if (how < 2)
 			sim_after(delay(SEC(20), SEC(90)), newcomer_lives_on, how);
-		(void)snprintf(name, sizeof(name), "%s-in", cluster.job_name);
-		queue_declare(NEWCOMERS, name);
-		(void)snprintf(name, sizeof(name), "%s-theirs", cluster.job_name);
-		queue_declare(NEWCOMERS, name);
+		for (int i = 0; i < 2; i++) {
+			queue_name(name, sizeof(name), cluster.id, i);
+			queue_declare(NEWCOMERS, name);
+		}
 	} else if (newcomer.has_job) {
 		newcomers_service();
 		if (!newcomer.has_cleaner && !job_of(cluster.self_name)) {
@@ -293,16 +294,20 @@ static void newcomer_comes(int arg)
 
 static void neighbour_comes(void)
 {
-	char name[200];
+	const char *rest = mix(story.seed, 52) % 3 ? "-70788" : "7"; /* its id goes on so */
+	char        id[100], name[200];
 
-	(void)snprintf(name, sizeof(name), "%s-70788", cluster.job_name);
+	(void)snprintf(id, sizeof(id), "%s%s", cluster.id, rest);
+	(void)snprintf(name, sizeof(name), "%s%s", cluster.job_name, rest);
 	if (job_of(name))
 		return;
 	struct job *j = job_create(NEIGHBOURS, name, false);
 	j->cpu = 700000000;
-	(void)snprintf(name, sizeof(name), "%s-70788-in", cluster.job_name);
-	queue_declare(NEIGHBOURS, name);
-	(void)snprintf(name, sizeof(name), "%s-70788", cluster.service_name);
+	for (int i = 0; i < 3; i++) {
+		queue_name(name, sizeof(name), id, i);
+		queue_declare(NEIGHBOURS, name);
+	}
+	(void)snprintf(name, sizeof(name), "%s%s", cluster.service_name, rest);
 	(void)service_create(NEIGHBOURS, name);
 }
 

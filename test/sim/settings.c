@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker.h"
 #include "settings.h"
 
 struct settings settings;
@@ -72,6 +73,7 @@ void settings_export(const char *id, const char *dir)
 	put("DRY_RUN", s->dry_run ? "true" : "false");
 	put("TARGET_CONTAINER", s->target_container ? "grpc-server" : "");
 	put("RABBITMQ_URL", s->broker ? "http://rabbitmq:15672" : "");
+	put("RABBITMQ_QUEUES", broker_patterns(s->queues));
 	put("RABBITMQ_USER", s->broker ? "cleaner" : "");
 	put("RABBITMQ_PASSWORD", s->broker ? SIM_PASSWORD : "");
 	put("LOG_LEVEL", sim_verbose ? "debug" : "info");

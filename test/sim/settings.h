@@ -16,6 +16,7 @@ struct settings {
 	int64_t completed_grace_ms, failed_grace_ms, teardown_ms;
 	bool    adopt, delete_self, dry_run, broker;
 	bool    target_container;
+	int     queues; /* which RABBITMQ_QUEUES: see broker.c */
 };
 extern struct settings settings;
 

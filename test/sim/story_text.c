@@ -52,6 +52,7 @@ static const struct field {
 	{ "delete-self", UNIT_BOOL, &story.settings.delete_self },
 	{ "dry-run", UNIT_BOOL, &story.settings.dry_run },
 	{ "broker", UNIT_BOOL, &story.settings.broker },
+	{ "queue-names", UNIT_NUMBER, &story.settings.queues },
 	{ "target-container", UNIT_BOOL, &story.settings.target_container },
 };
 
