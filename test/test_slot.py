@@ -65,8 +65,9 @@ def assert_taken(slot, cleaner, left):
 # ---- A broker holds no slot ----
 
 WORDS = {"error": "x", "reason": "no"}
+NO_BASIC = {"error": "not_authorised", "reason": "HTTP access denied: basic auth disabled"}
 FINAL = {"401": answer(401, WORDS), "403": answer(403, WORDS), "no such virtual host":
-         answer(404, WORDS)}
+         answer(404, WORDS), "basic auth disabled": answer(401, NO_BASIC)}
 AWAY = {"refused": None, "silent": never(), "503": answer(503), "reset": reset(),
         "a proxy's 404": answer(404, b"<html>"),
         "a proxy's 404 in JSON": answer(404, {"code": 404})}  # 400, 405: test_rabbitmq.c
