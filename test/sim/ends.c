@@ -22,6 +22,7 @@ static struct {
 	int64_t alone_ms;            /* since when our own Job alone is left; -1 = it is not */
 	int64_t job_gone_ms;         /* about; -1 = it is not */
 	int64_t waiting_ms;          /* the last line that said why it waits; -1 = none */
+	int64_t known_ms;            /* this start was first told of our Job; -1 = not yet */
 	bool    blind;               /* our own Job went while nobody could tell about pods */
 	bool    untold;              /* ... whose the queues are, for a minute */
 } seen;
@@ -29,7 +30,7 @@ static struct {
 void ends_reset(void)
 {
 	seen.read_ms = seen.metrics_ms = seen.signal_ms = seen.given_up_ms = seen.alone_ms = -1;
-	seen.job_gone_ms = seen.waiting_ms = -1;
+	seen.job_gone_ms = seen.waiting_ms = seen.known_ms = -1;
 	seen.blind = seen.untold = false;
 }
 
@@ -37,6 +38,9 @@ void ends_on_answer(const struct request *q, const struct answer *a)
 {
 	if (a->tale.told == TOLD_JOB || a->tale.told == TOLD_NO_JOB)
 		seen.read_ms = sim_ms();
+	if (a->tale.told == TOLD_JOB && !strcmp(a->tale.job.name, cluster.job_name) &&
+	    seen.known_ms < process.started_ms)
+		seen.known_ms = sim_ms();
 	if (q->resource == RES_METRICS && (a->status == 200 || q->verb == VERB_GET))
 		seen.metrics_ms = sim_ms();
 }
@@ -391,13 +395,14 @@ static void audit_slot(void)
 		       (long long)(sim_ms() - seen.alone_ms) / 1000);
 }
 
-/* Since when it has had nothing to say about this wait. */
+/* Since when it has had nothing to say about this wait: one that comes late may have been missing.
+ */
 static int64_t silent_since_ms(void)
 {
 	int64_t since_ms = process.started_ms;
 
 	if (our_job() && since_ms < our_job()->created_ms)
-		since_ms = our_job()->created_ms;
+		since_ms = seen.known_ms < since_ms ? our_job()->created_ms : seen.known_ms;
 	return since_ms < seen.waiting_ms ? seen.waiting_ms : since_ms;
 }
 
