@@ -32,6 +32,7 @@ CHECKS = RAMP + 30              # of 10 s: five minutes with all of them
 STEADY = (RAMP + 2, RAMP + 12)  # checks between which nothing but the jobs changes
 OUTAGE = (RAMP + 14, RAMP + 15)
 LAST = RAMP + 24                # no job ends of itself after this one
+IDLE_CHECKS = 5
 QUIET = 2.9                     # checks that are idle and yet no reason: at most four readings
 BUSY, IDLE = "900m", "2m"
 SLICE = 0.1                     # seconds: for the busiest moment after the outage
@@ -58,7 +59,7 @@ class Life:
         return {self.job, f"grpc-service-{self.job_id}", f"cleanup-job-{self.job_id}"}
 
     def begin(self, kube, binary, directory, interval):
-        kube.create_job(self.job, cpu=BUSY)
+        self.uid = kube.create_job(self.job, cpu=BUSY)["metadata"]["uid"]
         kube.create_service(f"grpc-service-{self.job_id}")
         kube.create_job(f"cleanup-job-{self.job_id}", containers=("cleanup",))
         self.log, self.summary = directory / f"{self.job_id}.log", directory / f"{self.job_id}.json"
@@ -91,8 +92,8 @@ class Life:
                 self.cpu = usage.ru_utime + usage.ru_stime
         return self.status is not None
 
-    def verdict(self, there, deletes, interval):
-        """What is wrong, in words; None if it ended as it should."""
+    def verdict(self, there, deletes, reads):
+        """What is wrong, in words; None if it ended as it should. @reads: when its metrics were."""
         trigger = TRIGGERS.get(self.fate)
         if not trigger:
             if deletes or self.names() - there:
@@ -105,9 +106,10 @@ class Life:
             return f"trigger {told}, want {trigger}"
         if self.names() & there:
             return f"left: {self.names() & there}"
-        least = self.happened + (4 * interval * 0.9 if self.fate == "idles" else 0)
-        if deletes[0].monotonic < least:
-            return "deleted too soon"
+        first = deletes[0].monotonic
+        idle = sum(self.happened <= at < first for at in reads)
+        if first < self.happened or (self.fate == "idles" and idle < IDLE_CHECKS):
+            return f"deleted too soon, behind {idle} checks"
         return None
 
 
@@ -212,9 +214,13 @@ class Fleet:
             if r.method == "DELETE":
                 deletes[r.name.removeprefix("grpc-job-").removeprefix("grpc-service-")
                         .removeprefix("cleanup-job-")].append(r)
+        reads = collections.defaultdict(list)
+        for r in requests:
+            if r.group == "metrics.k8s.io":
+                reads[r.query["labelSelector"][0].partition("=")[2]].append(r.monotonic)
         wrong = {}
         for life in self.lives:
-            verdict = life.verdict(there, deletes.pop(life.job_id, []), self.interval)
+            verdict = life.verdict(there, deletes.pop(life.job_id, []), reads[life.uid])
             if verdict:
                 tail = life.log.read_text(encoding="utf-8").splitlines()[-5:]
                 wrong[life.job_id] = "\n    ".join([f"{life.fate}: {verdict}", *tail])
