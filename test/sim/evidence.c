@@ -247,6 +247,12 @@ static void take_job(const struct tale *t)
 		e.serves_newcomer = true;
 }
 
+void evidence_on_status(const struct request *q, int status)
+{
+	e.look_refusals += q->resource == RES_PODS && status == 403;
+	e.broker_final |= q->resource == RES_QUEUES && (status == 401 || status == 403);
+}
+
 void evidence_on_answer(const struct request *q, const struct answer *a)
 {
 	const struct tale *t = &a->tale;

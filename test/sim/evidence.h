@@ -55,6 +55,7 @@ void evidence_reset(void);
 void evidence_start(void);
 void evidence_on_request(struct request *q); /* notes what a DELETE of the Job rests on */
 void evidence_on_answer(const struct request *q, const struct answer *a);
+void evidence_on_status(const struct request *q, int status); /* of one whose body was cut */
 void evidence_on_told_job(const struct job *j);
 void evidence_on_idle_delete(const struct job *j); /* of a Job that lives: is it allowed? */
 /* It may list and delete pods, for all that it was told. */

@@ -331,7 +331,11 @@ static bool process_does(const struct happening *h)
 			process.doomed = true;
 		return true;
 	case HAPPEN_TERM: process_signal((int)h->arg ? (int)h->arg : 15); return true;
-	case HAPPEN_SLEEP: clocks.asleep_ms += h->for_ms; /* fall through */
+	case HAPPEN_SLEEP:
+		if (process.frozen_until_ms > sim_ms())
+			return true; /* it does already: two sleeps do not add up */
+		clocks.asleep_ms += h->for_ms;
+		/* fall through */
 	case HAPPEN_FREEZE: process_freeze(h->for_ms); return true;
 	case HAPPEN_WALL_JUMP: clocks.wall_off_ms += h->arg; return true;
 	case HAPPEN_TOKEN_NEW: process_token(SIM_TOKEN "2"); return true;

@@ -206,8 +206,8 @@ static void on_reply(int arg)
 	}
 	if (!cut)
 		promise_on_answer(&x->q, &x->answer);
-	else if (x->q.resource == RES_PODS && x->answer.status == 403)
-		evidence.look_refusals++; /* its status is whole */
+	else
+		evidence_on_status(&x->q, x->answer.status);
 	done(x, CURLE_OK, "");
 }
 
