@@ -19,6 +19,21 @@ int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg)
 	return d;
 }
 
+int64_t sweep_deadline_ms(const struct world *w, const struct config *cfg)
+{
+	if (!cfg->swept_before_ms || w->over.trigger)
+		return NEVER;
+	return is_refused(w, ASK_JOB)
+		       ? 0
+		       : w->started_ms + cfg->missing_timeout_ms + cfg->teardown_timeout_ms;
+}
+
+bool sweep_spares(const struct world *w, const struct config *cfg)
+{
+	return cfg->swept_before_ms &&
+	       (w->young || (w->name == NAME_OURS && !job_is_left(&w->job, cfg)));
+}
+
 /* ---- What has become of each thing ---- */
 
 int64_t job_ended_ms(const struct world *w)

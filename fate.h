@@ -58,6 +58,15 @@ int64_t queues_patience_ms(const struct world *w);
 /* Until when there is time for a teardown; NEVER: there is none. */
 int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg);
 
+/*
+ * A sweep watches nothing and judges no idleness: a Job that is there is one that ended long ago,
+ * or it is left alone, and with it all that has its id; so is an id of which something is young.
+ */
+bool sweep_spares(const struct world *w, const struct config *cfg);
+
+/* Nor does a sweep wait for ever for an answer to who has the name; NEVER: there is one. */
+int64_t sweep_deadline_ms(const struct world *w, const struct config *cfg);
+
 /* All but our own Job is settled, and nothing is left that counts. */
 bool self_is_next(const struct world *w, const struct config *cfg, int64_t now);
 

@@ -464,6 +464,23 @@ static void fold_broker(struct world *w, const struct config *cfg, const struct 
 		list->due_ms = max_ms(list->patience_ms, now + backoff_ms(q->walks, r->is.rnd));
 }
 
+/* A sweep that comes upon something young has been overtaken: see plan.c. */
+static void note_age(struct world *w, const struct config *cfg, const struct answer *r)
+{
+	int64_t youngest = INT64_MIN, oldest = INT64_MAX;
+	int64_t created = r->ask == ASK_SELF ? r->job.created_ms : r->service.created_ms;
+
+	if (!cfg->swept_before_ms || r->is.what != K8S_OK)
+		return;
+	if (r->ask == ASK_SELF || r->ask == ASK_SERVICE)
+		youngest = oldest = created;
+	for (size_t i = 0; r->ask == ASK_PODS && i < w->pods.list.count; i++) {
+		youngest = max_ms(youngest, w->pods.list.items[i].created_ms);
+		oldest = min_ms(oldest, w->pods.list.items[i].created_ms);
+	}
+	w->young |= youngest > cfg->swept_before_ms || oldest < 0;
+}
+
 void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now)
 {
 	bool open = w->asked[r->ask].failed > 0;
@@ -494,6 +511,7 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_DELETE_QUEUE: fold_broker(w, cfg, r, now); break;
 	case ASK_DELETE_SELF: fold_delete_self(w, r); break;
 	}
+	note_age(w, cfg, r);
 	settle(w, cfg, now);
 }
 

@@ -61,17 +61,29 @@ static int url_of_queues(const struct config *cfg, struct buf *url)
 }
 
 /* The broker's filter takes any part of a name, in upper or lower case: it only narrows. */
-struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
-				    struct err *err)
+static struct http_exchange *list(struct http *h, const struct config *cfg, unsigned page,
+				  const char *columns, struct err *err)
 {
 	struct buf url = { .max = URL_BYTES };
 	int        r = url_of_queues(cfg, &url);
 
 	r = r < 0 ? r
-		  : buf_printf(&url, "?columns=name&sort=name&page=%u&page_size=%u&name=", page,
-			       RABBITMQ_PAGE_SIZE);
+		  : buf_printf(&url, "?columns=%s&sort=name&page=%u&page_size=%u&name=", columns,
+			       page, RABBITMQ_PAGE_SIZE);
 	r = r < 0 ? r : http_escape(&url, cfg->rabbitmq_queue_prefix);
 	return start(h, cfg, "GET", &url, r, err);
+}
+
+struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
+				    struct err *err)
+{
+	return list(h, cfg, page, "name", err);
+}
+
+struct http_exchange *rabbitmq_list_used(struct http *h, const struct config *cfg, unsigned page,
+					 struct err *err)
+{
+	return list(h, cfg, page, "name,idle_since", err);
 }
 
 struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,
@@ -161,5 +173,34 @@ int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rab
 			return -EBADMSG;
 	page.last = json_integer_value(number) >= json_integer_value(pages);
 	*ret = page;
+	return 0;
+}
+
+int rabbitmq_used_decode(const char *p, size_t n, const char *prefix, rabbitmq_used_fn *fn,
+			 void *arg, bool *ret_last, struct err *err)
+{
+	json_auto_t  *root = json_read(p, n, err);
+	const json_t *items = json_object_get(root, "items");
+	const json_t *number = json_object_get(root, "page");
+	const json_t *pages = json_object_get(root, "page_count");
+
+	if (!root)
+		return -EBADMSG;
+	if (!json_is_array(items) || !json_is_integer(number) || !json_is_integer(pages))
+		return err_set(err, EBADMSG, "not a page of queues");
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		const json_t *q = json_array_get(items, i), *name = json_object_get(q, "name");
+		const char   *s = json_string_value(name);
+		const char   *used = json_string_value(json_object_get(q, "idle_since"));
+		int64_t       used_ms;
+
+		if (!s || strlen(s) != json_string_length(name))
+			return err_set(err, EBADMSG, "a queue without a name");
+		if (!used || rfc3339_parse(used, &used_ms) < 0)
+			used_ms = -1;
+		if (strncmp(s, prefix, strlen(prefix)) == 0)
+			fn(arg, s, used_ms);
+	}
+	*ret_last = json_integer_value(number) >= json_integer_value(pages);
 	return 0;
 }

@@ -35,6 +35,8 @@ enum rabbitmq_answer {
  */
 struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
 				    struct err *err);
+struct http_exchange *rabbitmq_list_used(struct http *h, const struct config *cfg, unsigned page,
+					 struct err *err); /* with when each was used */
 struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,
 				      struct err *err);
 
@@ -48,5 +50,14 @@ enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, 
  */
 int rabbitmq_page_decode(const char *p, size_t n, const char *prefix, struct rabbitmq_page *ret,
 			 struct err *err);
+
+/*
+ * Pure: decodes a page of rabbitmq_list_used(), and calls @fn for each queue whose name begins with
+ * @prefix. @used_ms: Unix, since when it is idle, by the broker's clock; -1: it is in use, or the
+ * broker does not tell. Returns 0 with *@ret_last set, or -EBADMSG.
+ */
+typedef void rabbitmq_used_fn(void *arg, const char *name, int64_t used_ms);
+int          rabbitmq_used_decode(const char *p, size_t n, const char *prefix, rabbitmq_used_fn *fn,
+				  void *arg, bool *ret_last, struct err *err);
 
 #endif

@@ -93,6 +93,17 @@ int64_t job_kept_until_ms(const struct world *w, const struct config *cfg)
 	return min_ms(w->over.ms, w->job.finished_ms - w->skew_ms) + grace;
 }
 
+bool job_is_left(const struct k8s_job *j, const struct config *cfg)
+{
+	int64_t grace =
+		j->finished == JOB_COMPLETE ? cfg->completed_grace_ms : cfg->failed_grace_ms;
+	int64_t kept = max_ms(max_ms(j->ttl_ms, 0), grace);
+
+	return j->finished && j->finished_ms >= 0 && !j->has_hold && j->created_ms >= 0 &&
+	       j->created_ms <= cfg->swept_before_ms &&
+	       j->finished_ms + kept <= cfg->swept_before_ms;
+}
+
 bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)
 {
 	const struct idle *i = &w->idle;
