@@ -70,7 +70,7 @@ SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES)) --known test/sim/known
 # Its statics in sections of their own, so that each start of the program finds them as they were.
 $(B)/prog.o: $(SIM_PROG:%.c=$(B)/%.o)
 	$(LD) -r -o $@ $^
-	objcopy --rename-section .data=prog_data --rename-section .data.rel.local=prog_data --rename-section .data.rel=prog_data \
+	objcopy $(foreach f,printf puts putchar,--redefine-sym $f=prog_$f) --rename-section .data=prog_data --rename-section .data.rel.local=prog_data --rename-section .data.rel=prog_data \
 		--rename-section .bss=prog_bss,alloc,load,data,contents $@
 
 $(B)/sim: $(SIM_C:%.c=$(B)/%.o) $(B)/prog.o

@@ -179,6 +179,15 @@ bool queues_are_cut_short(const struct world *w, const struct config *cfg, int64
 	       queues_fate(w, cfg, now) == FATE_NONE;
 }
 
+bool all_is_gone(const struct world *w, const struct config *cfg, const struct fates *f,
+		 int64_t now)
+{
+	bool swept = !fate_is_left(f->queues) && !fate_is_left(f->self);
+
+	return fates_are_complete(f) && (swept || !cfg->swept_before_ms) &&
+	       !queues_are_cut_short(w, cfg, now);
+}
+
 bool self_is_next(const struct world *w, const struct config *cfg, int64_t now)
 {
 	struct fates f = fates_of(w, cfg, now);

@@ -39,6 +39,10 @@ static inline bool fates_are_complete(const struct fates *f)
 /* A signal has left no time for the queues: whoever is started next goes on with them. */
 bool queues_are_cut_short(const struct world *w, const struct config *cfg, int64_t now);
 
+/* Nothing is left that counts. For a sweep all does: it is for what those others have left. */
+bool all_is_gone(const struct world *w, const struct config *cfg, const struct fates *f,
+		 int64_t now);
+
 /* ---- Each by itself, and as it is: FATE_NONE for what is not settled ---- */
 
 /* The Job has gone, or was never there: since when, by both orders of time. */

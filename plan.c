@@ -543,8 +543,7 @@ static bool is_end(const struct world *w, const struct config *cfg, int64_t now,
 	else if (is_dry_end(w, cfg, now))
 		*ret = END_DRY_RUN;
 	else if (is_over(w, cfg, now) && !w->event_due)
-		*ret = fates_are_complete(&f) && !queues_are_cut_short(w, cfg, now) ? END_TORN_DOWN
-										    : END_LEFT;
+		*ret = all_is_gone(w, cfg, &f, now) ? END_TORN_DOWN : END_LEFT;
 	else
 		return false;
 	return true;

@@ -8,6 +8,7 @@
 
 #define URL_BYTES      4096
 #define PASSWORD_BYTES 1024
+#define ALL_PAGE_SIZE  500 /* the most that the broker gives; each page costs it a look at all */
 #define MAX_BODY_BYTES ((size_t)512 << 10) /* a page of the longest names, every letter escaped */
 
 /* ---- Requests ---- */
@@ -62,14 +63,14 @@ static int url_of_queues(const struct config *cfg, struct buf *url)
 
 /* The broker's filter takes any part of a name, in upper or lower case: it only narrows. */
 static struct http_exchange *list(struct http *h, const struct config *cfg, unsigned page,
-				  const char *columns, struct err *err)
+				  unsigned size, const char *columns, struct err *err)
 {
 	struct buf url = { .max = URL_BYTES };
 	int        r = url_of_queues(cfg, &url);
 
 	r = r < 0 ? r
 		  : buf_printf(&url, "?columns=%s&sort=name&page=%u&page_size=%u&name=", columns,
-			       page, RABBITMQ_PAGE_SIZE);
+			       page, size);
 	r = r < 0 ? r : http_escape(&url, cfg->rabbitmq_queue_prefix);
 	return start(h, cfg, "GET", &url, r, err);
 }
@@ -77,13 +78,13 @@ static struct http_exchange *list(struct http *h, const struct config *cfg, unsi
 struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg, unsigned page,
 				    struct err *err)
 {
-	return list(h, cfg, page, "name", err);
+	return list(h, cfg, page, RABBITMQ_PAGE_SIZE, "name", err);
 }
 
 struct http_exchange *rabbitmq_list_used(struct http *h, const struct config *cfg, unsigned page,
 					 struct err *err)
 {
-	return list(h, cfg, page, "name,idle_since", err);
+	return list(h, cfg, page, ALL_PAGE_SIZE, "name,idle_since", err);
 }
 
 struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,

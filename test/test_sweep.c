@@ -94,6 +94,23 @@ SCENES(nobody_can_tell,
 	       { "a signal", SWEEP "self job:trouble signal job:trouble", "end signalled" },
        });
 
+SCENES(what_is_left_counts,
+       {
+	       { "a cleaner's Job that may not be deleted",
+		 SERVICE "job:absent delete-service delete-self:refused +1 delete-self:refused +3 "
+			 "service:absent job:absent delete-self:refused",
+		 "end left" },
+	       { "... elsewhere it has a TTL",
+		 "cfg:missing=0 self list:empty job:absent watch pods service job:absent "
+		 "delete-service delete-self:refused +1 delete-self:refused +3 service:absent "
+		 "job:absent delete-self:refused",
+		 "end torn-down" },
+	       { "queues",
+		 "cfg:sweep=-600,missing=0,teardown=120,broker self job:absent pods service "
+		 "job:absent delete-service queues:refused delete-self",
+		 "end left" },
+       });
+
 SCENES(orphans_beside_another_job,
        {
 	       { "the Job that has the name is read", "cfg:sweep=-600,noself ours:B", READ_AGAIN },
@@ -116,6 +133,7 @@ int main(void)
 		cmocka_unit_test(a_job_that_has_ended),
 		cmocka_unit_test(a_job_that_lives),
 		cmocka_unit_test(nobody_can_tell),
+		cmocka_unit_test(what_is_left_counts),
 		cmocka_unit_test(orphans_beside_another_job),
 	};
 

@@ -7,6 +7,7 @@
 #include "api.h"
 #include "promises.h"
 #include "settings.h"
+#include "sweeper.h"
 
 struct broker broker;
 
@@ -96,7 +97,10 @@ static void list(const struct request *q, struct answer *a)
 	for (int i = 0, n = 0; i < broker.count; i++) {
 		if (!is_wanted(&broker.queues[i], q) || n++ < first || shown == q->page_size)
 			continue;
-		text_printf(&a->body, "%s{\"name\":\"%s\"}", any ? "," : "", broker.queues[i].name);
+		text_printf(&a->body, "%s{\"name\":\"%s\",\"idle_since\":", any ? "," : "",
+			    broker.queues[i].name);
+		time_add(&a->body, broker.queues[i].declared_ms);
+		text_add(&a->body, "}");
 		any = true;
 		shown++;
 	}
@@ -114,7 +118,10 @@ static void delete_queue(const struct request *q, struct answer *a)
 			      "queue is exclusive to another connection");
 			return;
 		}
-		promise_on_queue_delete(queue);
+		if (q->sweeps)
+			sweeper_on_queue_delete(queue);
+		else
+			promise_on_queue_delete(queue);
 		a->status = 204;
 		a->type = "application/json";
 		queue_remove(i);

@@ -348,6 +348,39 @@ static bool has_all_rights(void)
 	return true;
 }
 
+/*
+ * Sweeps, in one life of eight, and what makes work for them: no cleaner, no TTL, a Job that comes
+ * long after its Service, newcomers late.
+ */
+static void draw_sweeps(void)
+{
+	struct rng before = r;
+
+	r = rng_of(story.seed, 78);
+	if (odds(400))
+		story_add(in(SEC(1), SEC(60)), HAPPEN_CLEANER_DELETED, 0, 0);
+	if (odds(400))
+		story.ttl_s = odds(500) ? -1 : (int)in(60, 300);
+	if (odds(300))
+		for (int i = 0; i < story.count; i++) {
+			if (story.h[i].what == HAPPEN_JOB)
+				story.h[i].at_ms += in(SEC(5), SEC(55));
+			else if (story.h[i].what == HAPPEN_SERVICE)
+				story.h[i].at_ms = 0;
+		}
+	if (odds(300))
+		story_add(in(SEC(30), SEC(150)), HAPPEN_HOLD, 0, 0);
+	if (odds(400))
+		story_add(in(SEC(60), SEC(250)),
+			  odds(500)   ? HAPPEN_NEWCOMER
+			  : odds(500) ? HAPPEN_NEWCOMER_INHERITS
+				      : HAPPEN_NEWCOMER_SERVICE_FIRST,
+			  0, 0);
+	for (int64_t n = in(1, 4); n > 0; n--)
+		story_add(in(SEC(30), SEC(400)), HAPPEN_SWEEP, 0, 0);
+	r = before;
+}
+
 void story_draw(uint64_t seed)
 {
 	story_reset();
@@ -358,6 +391,8 @@ void story_draw(uint64_t seed)
 	draw_settings();
 	begins();
 	lives();
+	if (mix(seed, 9) % 8 == 0)
+		draw_sweeps();
 	int64_t n = odds(100) ? 0 : odds(450) ? 1 : odds(700) ? in(2, 4) : in(5, 12);
 	if (odds(350))
 		story.fault_odds = (int)(odds(600) ? in(20, 300) : in(300, 2500));

@@ -357,6 +357,7 @@ bool owner_does(const struct happening *h)
 	case HAPPEN_NEWCOMER_INHERITS:
 	case HAPPEN_NEWCOMER_SERVICE_FIRST: newcomer_starts(h); return true;
 	case HAPPEN_NEIGHBOUR: neighbour_comes(); return true;
+	case HAPPEN_SWEEP: process_sweep(); return true;
 	case HAPPEN_POD_REPLACED:
 	case HAPPEN_POD_LOST:
 	case HAPPEN_POD_CRASHES:

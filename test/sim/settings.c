@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "settings.h"
+#include "sweeper.h"
 
 struct settings settings;
 
@@ -74,5 +75,6 @@ void settings_export(const char *id, const char *dir)
 	put("RABBITMQ_URL", s->broker ? "http://rabbitmq:15672" : "");
 	put("RABBITMQ_USER", s->broker ? "cleaner" : "");
 	put("RABBITMQ_PASSWORD", s->broker ? SIM_PASSWORD : "");
+	put_number("SWEEP_AFTER_SECONDS", SWEEP_AFTER_S);
 	put("LOG_LEVEL", sim_verbose ? "debug" : "info");
 }

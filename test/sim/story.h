@@ -43,6 +43,7 @@
 	X(NEWCOMER_INHERITS, "newcomer-inherits")                                                  \
 	X(NEWCOMER_SERVICE_FIRST, "newcomer-service-first")                                        \
 	X(NEIGHBOUR, "neighbour")                                                                  \
+	X(SWEEP, "sweep")                                                                          \
 	X(QUEUE_STUBBORN, "queue-stubborn")                                                        \
 	X(API_DOWN, "api-down")                                                                    \
 	X(API_STARTS, "api-starts")                                                                \
