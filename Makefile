@@ -159,7 +159,7 @@ demo: deps-demo
 # Under the sanitizers: the unit tests; whole lives, which try what is decided; and the scenarios of
 # bytes, sockets, signals and memory. A status of its own (99): no scenario takes a finding for one
 # of the program's.
-ASAN_TESTS := check fields invocation kill memory process rabbitmq readings secrets settings signals \
+ASAN_TESTS := check fields invocation kill memory process rabbitmq readings secrets settings signals sweep \
 	teardown timeline torture transport watching whose_job
 asan: export ASAN_OPTIONS  := detect_leaks=1:exitcode=99
 asan: export LSAN_OPTIONS  := exitcode=99

@@ -68,21 +68,27 @@ static struct leftover *find(const struct leftovers *l, const char *id, size_t n
 	return i < l->count && compare(&l->all[i], id, n, "") == 0 ? &l->all[i] : NULL;
 }
 
+static void grow(struct leftovers *l)
+{
+	size_t           room = l->room ? 2 * l->room : 64;
+	struct leftover *all = reallocarray(l->all, room, sizeof(*all));
+
+	if (!all)
+		out_of_memory();
+	l->all = all;
+	l->room = room;
+}
+
 /* @orphans: the uid of the Job that has left them, or "". */
 static struct leftover *add(struct leftovers *l, const char *id, size_t n, const char *orphans,
 			    int64_t created_ms)
 {
-	size_t           i = place(l, id, n, orphans);
-	struct leftover *o = l->all + i;
+	size_t i = place(l, id, n, orphans);
 
+	if (l->count == l->room)
+		grow(l);
+	struct leftover *o = &l->all[i];
 	if (i == l->count || compare(o, id, n, orphans) != 0) {
-		if (l->count == l->room) {
-			l->room = l->room ? 2 * l->room : 64;
-			l->all = reallocarray(l->all, l->room, sizeof(*l->all));
-			if (!l->all)
-				out_of_memory();
-			o = l->all + i;
-		}
 		memmove(o + 1, o, (l->count++ - i) * sizeof(*o));
 		*o = (struct leftover){ .id = copy(id, n), .newest_ms = INT64_MIN };
 		if (orphans[0]) {

@@ -189,7 +189,7 @@ static bool item_json(struct text *t, const struct request *q, int place, const 
 	return there;
 }
 
-/* Pages of two: whoever asks for fifty is to ask again all the same. */
+/* Pages of one: whoever asks for fifty is to ask again all the same. */
 void page_json(struct text *t, const struct request *q)
 {
 	static const char *const kinds[] = { "Job", "Service", "Pod" };
@@ -199,7 +199,7 @@ void page_json(struct text *t, const struct request *q)
 
 	text_printf(t, "{\"kind\":\"%sList\",\"apiVersion\":\"v1\",\"items\":[",
 		    kinds[q->resource]);
-	for (; place < places && shown < 2; place++)
+	for (; place < places && shown < 1; place++)
 		shown += item_json(t, q, place, shown ? "," : "");
 	text_printf(t, "],\"metadata\":{\"resourceVersion\":\"%llu\"", (unsigned long long)rv);
 	if (place < places)

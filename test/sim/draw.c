@@ -348,9 +348,25 @@ static bool has_all_rights(void)
 	return true;
 }
 
+/* No cleaner; the Service, or the Job, comes while a sweep is at work, and the other a while later.
+ */
+static void comes_under_a_sweep(bool service)
+{
+	int64_t at = in(SEC(62), SEC(120));
+
+	story_add(in(SEC(1), SEC(5)), HAPPEN_CLEANER_FAILS, 0, 0);
+	for (int i = 0; i < story.count; i++) {
+		if (story.h[i].what == HAPPEN_SERVICE)
+			story.h[i].at_ms = service ? at : 0;
+		else if (story.h[i].what == HAPPEN_JOB)
+			story.h[i].at_ms = service ? at + in(SEC(1), SEC(50)) : at;
+	}
+	story_add(at - in(-100, story.latency_ms * 8), HAPPEN_SWEEP, 0, 0);
+}
+
 /*
- * Sweeps, in one life of eight, and what makes work for them: no cleaner, no TTL, a Job that comes
- * long after its Service, newcomers late.
+ * Sweeps, in one life of eight, and what makes work for them: no cleaner, no TTL, newcomers late, a
+ * clock of their own.
  */
 static void draw_sweeps(void)
 {
@@ -358,16 +374,14 @@ static void draw_sweeps(void)
 
 	r = rng_of(story.seed, 78);
 	if (odds(400))
-		story_add(in(SEC(1), SEC(60)), HAPPEN_CLEANER_DELETED, 0, 0);
+		comes_under_a_sweep(odds(500));
+	else if (odds(400))
+		story_add(in(SEC(1), SEC(60)),
+			  odds(500) ? HAPPEN_CLEANER_DELETED : HAPPEN_CLEANER_FAILS, 0, 0);
 	if (odds(400))
 		story.ttl_s = odds(500) ? -1 : (int)in(60, 300);
-	if (odds(300))
-		for (int i = 0; i < story.count; i++) {
-			if (story.h[i].what == HAPPEN_JOB)
-				story.h[i].at_ms += in(SEC(5), SEC(55));
-			else if (story.h[i].what == HAPPEN_SERVICE)
-				story.h[i].at_ms = 0;
-		}
+	if (odds(200))
+		story_add(in(0, SEC(30)), HAPPEN_WALL_JUMP, SEC(in(-3600, 3600)), 0);
 	if (odds(300))
 		story_add(in(SEC(30), SEC(150)), HAPPEN_HOLD, 0, 0);
 	if (odds(400))

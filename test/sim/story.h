@@ -39,6 +39,7 @@
 	X(TOUCH, "touch")                                                                          \
 	X(TOUCH_OFTEN, "touch-often")                                                              \
 	X(CLEANER_DELETED, "cleaner-deleted")                                                      \
+	X(CLEANER_FAILS, "cleaner-fails")                                                          \
 	X(NEWCOMER, "newcomer")                                                                    \
 	X(NEWCOMER_INHERITS, "newcomer-inherits")                                                  \
 	X(NEWCOMER_SERVICE_FIRST, "newcomer-service-first")                                        \

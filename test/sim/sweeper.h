@@ -13,7 +13,7 @@ void sweeper_begins(void);
 void sweeper_on_request(const struct request *q);
 void sweeper_on_answer(const struct request *q, const struct answer *a);
 void sweeper_on_job_delete(const struct job *j);
-void sweeper_on_service_delete(const struct service *s);
+void sweeper_on_service_delete(const struct service *v);
 void sweeper_on_pod_delete(const struct pod *p, int grace_s);
 struct queue;
 void sweeper_on_queue_delete(const struct queue *queue);
