@@ -449,7 +449,7 @@ static void described_from_the_same_table(void **state)
 	assert_int_equal(config_describe(&text, false), 0);
 	for (const char *p = md.data; (p = strstr(p, "\n| `")); p++)
 		rows++;
-	assert_int_equal(rows, 35);
+	assert_int_equal(rows, 37);
 	assert_non_null(strstr(md.data, "| `CPU_USAGE_THRESHOLD` | `4` | "));
 	assert_non_null(strstr(text.data, "CPU_USAGE_THRESHOLD (4)"));
 	assert_null(strchr(text.data, '`'));
