@@ -177,6 +177,11 @@ struct found_ids {
 	bool             live; /* there is a Job of one of them */
 };
 
+static bool has_live_job(const struct leftover *o)
+{
+	return (o->has & HAS_JOB) && !(o->has & HAS_ENDED_JOB);
+}
+
 static void read_by(const struct leftovers *l, const struct pattern *p, const char *name,
 		    struct found_ids *r)
 {
@@ -186,7 +191,7 @@ static void read_by(const struct leftovers *l, const struct pattern *p, const ch
 		size_t           n = end - start;
 		struct leftover *o = find(l, name + start, n);
 
-		r->live |= o && (o->has & HAS_JOB) && !(o->has & HAS_ENDED_JOB);
+		r->live |= o && has_live_job(o);
 		if (o && n > r->owner_length) {
 			r->owner = o;
 			r->owner_length = n;
@@ -200,8 +205,8 @@ static void read_by(const struct leftovers *l, const struct pattern *p, const ch
 
 /*
  * A queue's name has an id in it, but by a prefix no end of the id: it may be several. It is some
- * Job's while there is a Job of any of these. A queue that nothing else is left of must have an id
- * of the usual form.
+ * Job's while there is a Job of any of these; run.h asks only for the longer ones. A queue that
+ * nothing else is left of must have an id of the usual form.
  */
 void leftovers_add_queue(void *leftovers, const char *name, int64_t used_ms)
 {
@@ -211,8 +216,8 @@ void leftovers_add_queue(void *leftovers, const char *name, int64_t used_ms)
 	for (size_t i = 0; i < l->cfg->queue_count; i++)
 		read_by(l, &l->cfg->queues[i], name, &r);
 	if (r.live)
-		return;
-	if (r.owner && r.owner->has != HAS_QUEUES)
+		r.owner->has |= has_live_job(r.owner) ? 0 : HAS_SHARED_QUEUES;
+	else if (r.owner && r.owner->has != HAS_QUEUES)
 		r.owner->has |= HAS_QUEUES;
 	else if (r.usual)
 		add(l, r.usual, r.usual_length, "", used_ms)->has |= HAS_QUEUES;

@@ -20,7 +20,8 @@ enum {
 	HAS_ACTIVE_CLEANER = 16, /* ... which has a pod that may be at work */
 	HAS_PODS = 32,
 	HAS_QUEUES = 64,
-	HAS_ORPHANS = 128, /* pods of a Job that is gone, beside another one of its name */
+	HAS_ORPHANS = 128,       /* pods of a Job that is gone, beside another one of its name */
+	HAS_SHARED_QUEUES = 256, /* they may be a shorter id's, whose Job lives: all of them stay */
 };
 
 /* What goes as one: all of an id, or the orphans that one Job has left. */

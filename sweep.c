@@ -299,10 +299,10 @@ static int config_of(const struct sweep *s, const struct leftover *o, struct con
 	ret->teardown_timeout_ms = min_ms(ret->teardown_timeout_ms, patience);
 	ret->delete_self = !orphans;
 	ret->termination_log[0] = '\0'; /* it is for one summary */
-	if (orphans) {                  /* all else is the Job's that has the name now */
+	if (orphans)                    /* all else is the Job's that has the name now */
 		(void)copy_str(ret->swept_uid, sizeof(ret->swept_uid), o->uid); /* fits */
+	if (orphans || (o->has & HAS_SHARED_QUEUES))
 		ret->rabbitmq_url[0] = '\0';
-	}
 	return 0;
 }
 

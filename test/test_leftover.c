@@ -61,8 +61,8 @@ static void add_word(struct leftovers *l, char *word)
 
 static void tell(const struct leftovers *l, struct buf *b)
 {
-	static const char *const words[] = { "job",    "ended", "service", "cleaner",
-					     "active", "pods",  "queues",  "orphans" };
+	static const char *const words[] = { "job",  "ended",  "service", "cleaner", "active",
+					     "pods", "queues", "orphans", "shared" };
 
 	for (size_t i = 0; i < l->count; i++) {
 		const struct leftover *o = &l->all[i];
@@ -180,6 +180,10 @@ ROWS(queues,
 	     { "of the longest such id", "service:1 service:1-1 queue:grpc-job-1-1-in",
 	       "1:service 1-1:service,queues" },
 	     { "perhaps of a job that lives, by a shorter id", "job:1 queue:grpc-job-1-1-in", "" },
+	     { "... and more is left of the longer one", "job:1 service:1-1 queue:grpc-job-1-1-in",
+	       "1-1:service,shared" },
+	     { "... or of the shorter one", "service:1 job:1-1 queue:grpc-job-1-1-in",
+	       "1:service" },
 	     { "... by a longer one", "job:1-1-2 queue:grpc-job-1-1-2-in", "" },
 	     { "of an ended Job", "job:1-1,ended queue:grpc-job-1-1-in", "1-1:job,ended,queues" },
 	     { "by a name: an id of the usual form", "queue:1-1.in", "1-1:queues" },

@@ -1,19 +1,18 @@
 """The sweep and a real RabbitMQ: queues of nobody go, and those of jobs that live stay."""
 import pytest
 
-import test_rabbitmq
 from conftest import JOB_ID
 from manifests import SWEEP, required_rules
-from test_rabbitmq import broker, rabbit    # noqa: F401  (fixtures)
+from test_rabbitmq import rabbit    # pylint: disable=unused-import
 from test_sweep import TWO, ago, service_alone, sweep
 
-pytestmark = test_rabbitmq.pytestmark
+pytestmark = pytest.mark.xdist_group("broker")  # one broker, whatever -n says
 ALIVE = f"grpc-job-{TWO}"
 HOUR = 3600
 
 
 @pytest.fixture(name="swept")
-def swept_fixture(rabbit):      # noqa: F811
+def swept_fixture(rabbit):
     """The API server's clock is an hour ahead: what the broker has got now is old."""
     world = rabbit.world
     world.kube.set_rules(required_rules(SWEEP))
@@ -41,6 +40,30 @@ def test_queues_of_nobody_go(swept):
     assert status == 0, cleaner.text()
     assert [(r["id"], r["queues"]) for r in rows] == [(JOB_ID, True)]
     assert swept.queues() == stay
+
+
+def test_queues_of_nobody_by_other_names_go(swept):
+    """The id is every one's, by each pattern; what may be a living job's stays."""
+    swept.broker.allow("cleaner", swept.vhost, configure="^(grpc-job-|[0-9]|x)")
+    swept.ours("in")
+    swept.broker.declare(swept.vhost, f"{JOB_ID}.in", f"x{JOB_ID}+{JOB_ID}/out")
+    stay = {f"{ALIVE}-in", f"{TWO}.in", f"{JOB_ID}.out", f"x{TWO}+{TWO}/out", f"x{JOB_ID}+{TWO}/out"}
+    swept.broker.declare(swept.vhost, *stay)
+    idle(swept)
+    status, rows, cleaner = sweep(
+        swept.world, **swept.env(RABBITMQ_QUEUES="grpc-job-$JOB_ID-*,$JOB_ID.in,x$JOB_ID+$JOB_ID/*"))
+    assert status == 0, cleaner.text()
+    assert [(r["id"], r["queues"]) for r in rows] == [(JOB_ID, True)]
+    assert swept.queues() == stay
+
+
+def test_the_one_prefix_stands_for_every_id_too(swept):
+    swept.ours("in")
+    swept.broker.declare(swept.vhost, f"{ALIVE}-in")
+    idle(swept)
+    env = swept.env(RABBITMQ_QUEUE_PREFIX="grpc-job-$JOB_ID-")
+    assert sweep(swept.world, **env)[0] == 0
+    assert swept.queues() == {f"{ALIVE}-in"}
 
 
 def test_queues_that_were_used_of_late_stay(swept):
