@@ -179,7 +179,7 @@ struct found_ids {
 
 static bool has_live_job(const struct leftover *o)
 {
-	return (o->has & HAS_JOB) && !(o->has & HAS_ENDED_JOB);
+	return o && (o->has & HAS_JOB) && !(o->has & HAS_ENDED_JOB);
 }
 
 static void read_by(const struct leftovers *l, const struct pattern *p, const char *name,
@@ -191,7 +191,7 @@ static void read_by(const struct leftovers *l, const struct pattern *p, const ch
 		size_t           n = end - start;
 		struct leftover *o = find(l, name + start, n);
 
-		r->live |= o && has_live_job(o);
+		r->live |= has_live_job(o);
 		if (o && n > r->owner_length) {
 			r->owner = o;
 			r->owner_length = n;
@@ -215,8 +215,10 @@ void leftovers_add_queue(void *leftovers, const char *name, int64_t used_ms)
 
 	for (size_t i = 0; i < l->cfg->queue_count; i++)
 		read_by(l, &l->cfg->queues[i], name, &r);
-	if (r.live)
-		r.owner->has |= has_live_job(r.owner) ? 0 : HAS_SHARED_QUEUES;
+	if (has_live_job(r.owner))
+		return; /* run.h asks for it */
+	if (r.live && r.owner)
+		r.owner->has |= HAS_SHARED_QUEUES;
 	else if (r.owner && r.owner->has != HAS_QUEUES)
 		r.owner->has |= HAS_QUEUES;
 	else if (r.usual)
