@@ -71,7 +71,7 @@ SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES))
 # Its statics in sections of their own, so that each start of the program finds them as they were.
 $(B)/prog.o: $(SIM_PROG:%.c=$(B)/%.o)
 	$(LD) -r -o $@ $^
-	objcopy --rename-section .data=prog_data --rename-section .data.rel.local=prog_data --rename-section .data.rel=prog_data \
+	objcopy $(foreach f,printf puts putchar,--redefine-sym $f=prog_$f) --rename-section .data=prog_data --rename-section .data.rel.local=prog_data --rename-section .data.rel=prog_data \
 		--rename-section .bss=prog_bss,alloc,load,data,contents $@
 
 $(B)/sim: $(SIM_C:%.c=$(B)/%.o) $(B)/prog.o
@@ -161,7 +161,7 @@ demo: deps-demo
 # Under the sanitizers: the unit tests; whole lives, which try what is decided; and the scenarios of
 # bytes, sockets, signals and memory. A status of its own (99): no scenario takes a finding for one
 # of the program's.
-ASAN_TESTS := check fields invocation kill memory process rabbitmq readings secrets settings signals \
+ASAN_TESTS := check fields invocation kill memory process rabbitmq readings secrets settings signals sweep \
 	teardown timeline torture transport watching whose_job
 asan: export ASAN_OPTIONS  := detect_leaks=1:exitcode=99
 asan: export LSAN_OPTIONS  := exitcode=99

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "identity.h"
 #include "metrics.h"
 #include "survey.h"
 
@@ -183,6 +184,31 @@ static void check_metrics(struct check *c)
 	k8s_result_fini(&r);
 }
 
+static bool is_named(const char *job, const char *id)
+{
+	size_t n = strlen(JOB_PREFIX);
+
+	return strncmp(job, JOB_PREFIX, n) == 0 && strcmp(job + n, id) == 0;
+}
+
+/* What guard.yml goes by. Nothing is tried: a server may take a DELETE that is none at its word. */
+static void check_token(struct check *c)
+{
+	struct identity id;
+	char            what[NAME_SIZE + 64], job_id[IDENTITY_POD_SIZE] = "";
+
+	identity_load(&id, c->a->cfg->service_account_dir, "");
+	(void)snprintf(what, sizeof(what), "token is bound to pod %s",
+		       id.bound ? id.pod : "(none)");
+	if (!id.bound)
+		row(c, STATE_OPTIONAL, what, "under guard.yml nothing may be deleted", "");
+	else if (!identity_job_id(id.pod, job_id) || !is_named(c->a->cfg->target_job, job_id))
+		row(c, STATE_OPTIONAL, what, "under guard.yml nothing of another id may be deleted",
+		    "");
+	else
+		row(c, STATE_OK, what, "", "");
+}
+
 /* What each pattern finds now. */
 struct found {
 	struct {
@@ -212,7 +238,7 @@ static void tell_found(struct check *c, struct found *f)
 		const struct pattern *p = &c->a->cfg->queues[i];
 		unsigned              n = f->of[i].count;
 
-		pattern_text(p, c->a->cfg->job_id, text);
+		(void)pattern_text(p, c->a->cfg->job_id, text);
 		(void)snprintf(what, sizeof(what), "queues %s%s", text, p->prefix ? "*" : "");
 		(void)snprintf(found, sizeof(found), "%u now%s%s%s", n, n ? ": " : "",
 			       n ? f->of[i].names.data : "", n > FOUND_MAX ? ", ..." : "");
@@ -249,6 +275,8 @@ bool check_run(struct app *a)
 			answers = check_need(&c, &needs[i]);
 	if (answers)
 		row(&c, STATE_OK, "API server answers", "", "");
+	if (answers)
+		check_token(&c);
 	if (answers && a->cfg->check_cpu)
 		check_metrics(&c);
 	if (a->cfg->rabbitmq_url[0])

@@ -14,6 +14,7 @@
 #include "invocation.h"
 #include "json.h"
 #include "run.h"
+#include "sweep.h"
 
 enum exit_status {
 	EXIT_DONE = 0,        /* torn down, or nothing to do */
@@ -25,10 +26,11 @@ enum exit_status {
 
 /* ---- The lifecycle ---- */
 
-static int run_to_the_end(struct app *a)
+static int status_of(enum end end)
 {
-	switch (run(a)) {
+	switch (end) {
 	case END_TORN_DOWN:
+	case END_SPARED:
 	case END_DRY_RUN: return EXIT_DONE;
 	case END_SIGNALLED: return EXIT_SIGNALLED;
 	case END_LEFT: break;
@@ -72,10 +74,13 @@ static int print_help(const char *format)
 		(void)printf(
 			"cleanup-grpc " VERSION " - watches one streaming job and tears it "
 			"down when it has ended\n\n"
-			"Usage: cleanup-grpc [--check | --dry-run | --help[=markdown] | "
-			"--version]\n\n"
+			"Usage: cleanup-grpc [--check | --sweep [--yes]] [--dry-run] | "
+			"--help[=markdown] | --version\n\n"
 			"  --check     is all there that it needs? Asks, and changes nothing\n"
 			"  --dry-run   as DRY_RUN=true: log what would be deleted, change nothing\n"
+			"  --sweep     remove what no cleaner is left to remove, of all jobs of "
+			"the "
+			"namespace;\n              --yes: even if that is too much to be normal\n"
 			"  --help      this text; =markdown: only the table of settings\n"
 			"  --version   the version\n\n"
 			"Everything else is set by the environment:\n\n%s\n"
@@ -90,6 +95,8 @@ static int print_help(const char *format)
 
 struct options {
 	bool check;
+	bool sweep;
+	bool yes;
 	bool dry_run;
 	bool for_script; /* the arguments are an old script, and were not looked at */
 };
@@ -100,6 +107,8 @@ static int parse_options(int argc, char **argv, struct options *ret)
 	static const struct option options[] = {
 		{ "check", no_argument, NULL, 'c' },
 		{ "dry-run", no_argument, NULL, 'n' },
+		{ "sweep", no_argument, NULL, 's' },
+		{ "yes", no_argument, NULL, 'y' },
 		{ "help", optional_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -109,6 +118,8 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		switch (c) {
 		case 'c': ret->check = true; break;
 		case 'n': ret->dry_run = true; break;
+		case 's': ret->sweep = true; break;
+		case 'y': ret->yes = true; break;
 		case 'h': return print_help(optarg);
 		case 'v': (void)printf("cleanup-grpc " VERSION "\n"); return EXIT_DONE;
 		default: (void)fprintf(stderr, "Try 'cleanup-grpc --help'.\n"); return EXIT_CONFIG;
@@ -141,7 +152,8 @@ static int configure(struct config *cfg, const struct options *o)
 
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		host[0] = '\0'; /* then JOB_ID must be set, and the complaint says so */
-	int r = config_load(cfg, env, host, complain, cfg);
+	int r = o->sweep ? config_load_for_sweep(cfg, env, complain, cfg)
+			 : config_load(cfg, env, host, complain, cfg);
 	log_setup(cfg->log_level, cfg->log_format);
 	if (o->for_script) /* its words are not shown: there may be a password in them */
 		log_warn("the template's old script was not run: this image does its work itself",
@@ -152,6 +164,10 @@ static int configure(struct config *cfg, const struct options *o)
 	if (o->check && cfg->log_level < LOG_WARN)
 		cfg->log_level = LOG_WARN; /* its table is what counts */
 	log_setup(cfg->log_level, cfg->log_format);
+	if (o->sweep) {
+		log_info("cleanup-grpc " VERSION, LS("sweep", cfg->ns));
+		return 0;
+	}
 	log_info("cleanup-grpc " VERSION, LS("job", cfg->target_job),
 		 LS("service", cfg->target_service), LS("self", cfg->self_job),
 		 LS("namespace", cfg->ns));
@@ -190,7 +206,9 @@ int main(int argc, char **argv)
 		return EXIT_INCOMPLETE;
 	}
 	if (app_open(&app, &cfg, &err) == 0) {
-		status = options.check ? check(&app) : run_to_the_end(&app);
+		status = options.check   ? check(&app)
+			 : options.sweep ? status_of(sweep_run(&app, options.yes))
+					 : status_of(run(&app));
 	} else {
 		log_error("cannot start", LS("error", err.msg));
 		status = EXIT_INCOMPLETE;

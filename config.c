@@ -87,6 +87,10 @@ static const struct setting vars[] = {
 	  "judge this container alone: its CPU is the job's, and when it has ended for good, so "
 	  "has "
 	  "the job, whatever sidecar runs on" },
+	{ "SWEEP_AFTER_SECONDS", SETTING_SECONDS, AT(sweep_after_ms), "600", 60000, WEEK_MS, NULL,
+	  "`--sweep` touches nothing younger than this, 60..604800" },
+	{ "SWEEP_MAX", SETTING_U32, AT(sweep_max), "50", 1, 1000000, NULL,
+	  "more leftovers than this, or than half of more than ten ids, `--sweep` only lists" },
 	{ "DRY_RUN", SETTING_BOOL, AT(dry_run), "false", 0, 0, NULL,
 	  "change nothing: log what would be deleted, then exit 0" },
 	{ "LOG_FORMAT", SETTING_LOG_FORMAT, AT(log_format), "text", 0, 0, NULL,
@@ -352,7 +356,7 @@ static void show_queues(struct config *cfg)
 	char       text[QUEUE_NAME_SIZE];
 
 	for (size_t i = 0; i < cfg->queue_count && shown.max == SHOWN_BYTES; i++) {
-		pattern_text(&cfg->queues[i], cfg->job_id, text);
+		(void)pattern_text(&cfg->queues[i], cfg->job_id, text);
 		if (buf_printf(&shown, "%s%s%s", i ? "," : "", text,
 			       cfg->queues[i].prefix ? "*" : "") == 0)
 			continue;
@@ -410,12 +414,21 @@ static void check_names(struct loader *l)
 {
 	struct config *cfg = l->cfg;
 
-	derive_name(l, "TARGET_JOB", "grpc-job-", cfg->target_job, sizeof(cfg->target_job), false);
-	derive_name(l, "TARGET_SERVICE", "grpc-service-", cfg->target_service,
+	derive_name(l, "TARGET_JOB", JOB_PREFIX, cfg->target_job, sizeof(cfg->target_job), false);
+	derive_name(l, "TARGET_SERVICE", SERVICE_PREFIX, cfg->target_service,
 		    sizeof(cfg->target_service), true);
-	derive_name(l, "SELF_JOB", "cleanup-job-", cfg->self_job, sizeof(cfg->self_job), false);
+	derive_name(l, "SELF_JOB", SELF_PREFIX, cfg->self_job, sizeof(cfg->self_job), false);
 	if (cfg->target_job[0] && strcmp(cfg->target_job, cfg->self_job) == 0)
 		complain(l, "TARGET_JOB", cfg->target_job, "want another Job than SELF_JOB");
+}
+
+static int load_rest(struct loader *l)
+{
+	derive_namespace(l);
+	derive_api_url(l);
+	limit_samples(l);
+	check_rabbitmq(l);
+	return l->errors ? -EINVAL : 0;
 }
 
 int config_load(struct config *ret, config_getenv_fn *getenv_fn, const char *hostname,
@@ -430,11 +443,40 @@ int config_load(struct config *ret, config_getenv_fn *getenv_fn, const char *hos
 	identity_load(&l.identity, ret->service_account_dir, hostname);
 	compare_job_id(&l);
 	check_names(&l);
-	derive_namespace(&l);
-	derive_api_url(&l);
-	limit_samples(&l);
-	check_rabbitmq(&l);
-	return l.errors ? -EINVAL : 0;
+	return load_rest(&l);
+}
+
+int config_load_for_sweep(struct config *ret, config_getenv_fn *getenv_fn,
+			  config_complain_fn *complain_fn, void *arg)
+{
+	struct loader l = {
+		.cfg = ret, .getenv_fn = getenv_fn, .complain = complain_fn, .arg = arg
+	};
+
+	*ret = (struct config){ 0 };
+	load_all(&l);
+	/* the id is every one's: no pattern may have one job's in it instead */
+	(void)copy_str(ret->job_id, sizeof(ret->job_id), "$JOB_ID"); /* fits */
+	return load_rest(&l);
+}
+
+int config_name(struct config *cfg, const char *id)
+{
+	char name[NAME_SIZE + 32], queue[QUEUE_NAME_SIZE];
+	bool fits = is_rfc1123_name(id, NAME_SIZE - 1) && !strchr(id, '.') &&
+		    strlen(SERVICE_PREFIX) + strlen(id) < sizeof(cfg->target_service);
+
+	for (size_t i = 0; i < cfg->queue_count; i++)
+		fits = fits && pattern_text(&cfg->queues[i], id, queue);
+	if (!fits)
+		return -EINVAL;
+	(void)copy_str(cfg->job_id, sizeof(cfg->job_id), id); /* fits, as do all of these */
+	(void)snprintf(name, sizeof(name), SERVICE_PREFIX "%s", id);
+	(void)copy_str(cfg->target_service, sizeof(cfg->target_service), name);
+	(void)snprintf(cfg->target_job, sizeof(cfg->target_job), JOB_PREFIX "%.99s", id);
+	(void)snprintf(cfg->self_job, sizeof(cfg->self_job), SELF_PREFIX "%.99s", id);
+	show_queues(cfg);
+	return 0;
 }
 
 /* ---- What people see ---- */

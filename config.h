@@ -16,6 +16,11 @@
 #define PATH_SIZE  1024
 #define URL_SIZE   512
 
+/* What the names of a job's objects begin with; its id follows. */
+#define JOB_PREFIX     "grpc-job-"
+#define SERVICE_PREFIX "grpc-service-"
+#define SELF_PREFIX    "cleanup-job-"
+
 struct config {
 	/* names */
 	char job_id[NAME_SIZE]; /* "" if it was not needed */
@@ -44,6 +49,13 @@ struct config {
 	bool    delete_self;
 	int64_t teardown_timeout_ms;
 	bool    dry_run;
+
+	/* the sweep */
+	int64_t  sweep_after_ms;
+	uint32_t sweep_max;
+	int64_t  swept_before_ms; /* Unix: this teardown is a sweep's, and takes nothing that was
+				   * created, or ended, after this; 0 = it is none */
+	char swept_uid[64];       /* ... of the Job with this uid; "" = of whoever has the name */
 
 	/* broker; rabbitmq_url[0] == '\0' = no queues to delete */
 	char rabbitmq_url[URL_SIZE]; /* scheme://host[:port][/path], no user info, no final '/' */
@@ -84,6 +96,17 @@ typedef void        config_complain_fn(void *arg, enum log_level level, const ch
 
 int config_load(struct config *ret, config_getenv_fn *getenv_fn, const char *hostname,
 		config_complain_fn *complain, void *arg);
+
+/* As config_load(), for a sweep: names no job, and `$JOB_ID` in the queues' patterns is any one's.
+ */
+int config_load_for_sweep(struct config *ret, config_getenv_fn *getenv_fn,
+			  config_complain_fn *complain, void *arg);
+
+/*
+ * Makes the names in @cfg those of the job @id. Returns 0, or -EINVAL where they cannot be names:
+ * then @cfg is of no use.
+ */
+int config_name(struct config *cfg, const char *id);
 
 /* Logs one line at info with the effective settings, without secrets. */
 void config_log(const struct config *cfg);

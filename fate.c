@@ -29,6 +29,21 @@ int64_t held_up_until_ms(const struct world *w, const struct config *cfg, int64_
 	return min_ms(since + HELD_UP_MS, from + (teardown_deadline_ms(w, cfg) - from) / 4 * 3);
 }
 
+int64_t sweep_deadline_ms(const struct world *w, const struct config *cfg)
+{
+	if (!cfg->swept_before_ms || w->over.trigger)
+		return NEVER;
+	return is_refused(w, ASK_JOB)
+		       ? 0
+		       : w->started_ms + cfg->missing_timeout_ms + cfg->teardown_timeout_ms;
+}
+
+bool sweep_spares(const struct world *w, const struct config *cfg)
+{
+	return cfg->swept_before_ms &&
+	       (w->young || (w->name == NAME_OURS && !job_is_left(&w->job, cfg)));
+}
+
 /* ---- What has become of each thing ---- */
 
 int64_t job_ended_ms(const struct world *w)
@@ -191,6 +206,15 @@ bool queues_are_cut_short(const struct world *w, const struct config *cfg, int64
 {
 	return w->signals && now >= teardown_deadline_ms(w, cfg) &&
 	       queues_fate(w, cfg, now) == FATE_NONE;
+}
+
+bool all_is_gone(const struct world *w, const struct config *cfg, const struct fates *f,
+		 int64_t now)
+{
+	bool swept = !fate_is_left(f->queues) && !fate_is_left(f->self);
+
+	return fates_are_complete(f) && (swept || !cfg->swept_before_ms) &&
+	       !queues_are_cut_short(w, cfg, now);
 }
 
 bool self_is_next(const struct world *w, const struct config *cfg, int64_t now)

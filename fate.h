@@ -39,6 +39,10 @@ static inline bool fates_are_complete(const struct fates *f)
 /* A signal has left no time for the queues: whoever is started next goes on with them. */
 bool queues_are_cut_short(const struct world *w, const struct config *cfg, int64_t now);
 
+/* Nothing is left that counts. For a sweep all does: it is for what those others have left. */
+bool all_is_gone(const struct world *w, const struct config *cfg, const struct fates *f,
+		 int64_t now);
+
 /* ---- Each by itself, and as it is: FATE_NONE for what is not settled ---- */
 
 /* The Job has gone, or was never there: since when, by both orders of time. */
@@ -67,6 +71,15 @@ int64_t teardown_deadline_ms(const struct world *w, const struct config *cfg);
 /* A Job, or pods, that stay hold up the rest for 30 s, and three quarters of the time that is left.
  */
 int64_t held_up_until_ms(const struct world *w, const struct config *cfg, int64_t since);
+
+/*
+ * A sweep watches nothing and judges no idleness: a Job that is there is one that ended long ago,
+ * or it is left alone, and with it all that has its id; so is an id of which something is young.
+ */
+bool sweep_spares(const struct world *w, const struct config *cfg);
+
+/* Nor does a sweep wait for ever for an answer to who has the name; NEVER: there is one. */
+int64_t sweep_deadline_ms(const struct world *w, const struct config *cfg);
 
 /* All but our own Job is settled, and nothing is left that counts. */
 bool self_is_next(const struct world *w, const struct config *cfg, int64_t now);

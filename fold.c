@@ -535,6 +535,7 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_DELETE_QUEUE: fold_broker(w, cfg, r, now); break;
 	case ASK_DELETE_SELF: fold_delete_self(w, r); break;
 	}
+	world_note_age(w, cfg, r);
 	settle(w, cfg, now);
 }
 

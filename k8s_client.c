@@ -162,6 +162,13 @@ static int url_query(struct buf *url, const struct k8s_request *q)
 	if (r == 0 && q->label_selector) {
 		r = buf_printf(url, "%clabelSelector=", sep);
 		r = r < 0 ? r : http_escape(url, q->label_selector);
+		sep = '&';
+	}
+	if (r == 0 && q->limit)
+		r = buf_printf(url, "%climit=%u", sep, q->limit);
+	if (r == 0 && q->limit && q->next) {
+		r = buf_printf(url, "&continue=");
+		r = r < 0 ? r : http_escape(url, q->next);
 	}
 	return r;
 }

@@ -42,6 +42,8 @@ struct k8s_request {
 	const char       *name;           /* GET, PATCH, DELETE: required, an RFC 1123 name */
 	const char       *only_name;      /* LIST, WATCH: fieldSelector metadata.name */
 	const char       *label_selector; /* LIST */
+	uint32_t          limit;          /* LIST: a page of so many; 0 = all at once */
+	const char       *next;           /* LIST: ... the one behind, as its answer says */
 	const char       *version;        /* WATCH: resourceVersion to start behind */
 	uint32_t          watch_s;        /* WATCH: timeoutSeconds */
 	const char       *body;           /* JSON: CREATE, PATCH, DELETE */

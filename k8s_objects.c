@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "k8s_pages.h"
 
 /* ---- Job ---- */
 
@@ -90,7 +91,7 @@ static int job_metadata(const json_t *root, const char *name, struct k8s_job *j,
 		  : json_need_token(meta, "resourceVersion", j->version, sizeof(j->version), err);
 	if (r < 0)
 		return r;
-	if (strcmp(j->name, name) != 0)
+	if (name && strcmp(j->name, name) != 0)
 		return err_set(err, EBADMSG, "a Job of another name: %s", j->name);
 	const json_t *deleted = json_object_get(meta, "deletionTimestamp");
 	const json_t *notes = json_object_get(meta, "annotations");
@@ -148,7 +149,7 @@ static void job_pods(const json_t *spec, const json_t *status, struct k8s_job *j
 		     json_object_get(spec, "podFailurePolicy");
 }
 
-static int job_from(const json_t *root, const char *name, struct k8s_job *ret, struct err *err)
+int k8s_job_from(const json_t *root, const char *name, struct k8s_job *ret, struct err *err)
 {
 	struct k8s_job j = { .finished_ms = -1 };
 	int            r = job_metadata(root, name, &j, err);
@@ -169,7 +170,7 @@ int k8s_job_decode(const char *p, size_t n, const char *name, struct k8s_job *re
 	if (!root)
 		return -EBADMSG;
 	int r = json_need_kind(root, "Job", err);
-	return r < 0 ? r : job_from(root, name, ret, err);
+	return r < 0 ? r : k8s_job_from(root, name, ret, err);
 }
 
 int k8s_job_list_decode(const char *p, size_t n, const char *name, bool *ret_found,
@@ -191,7 +192,7 @@ int k8s_job_list_decode(const char *p, size_t n, const char *name, bool *ret_fou
 	if (r == 0 && json_array_size(items) > 1)
 		r = err_set(err, EBADMSG, "more than one Job of one name");
 	if (r == 0 && json_array_size(items) == 1)
-		r = job_from(json_array_get(items, 0), name, ret_job, err);
+		r = k8s_job_from(json_array_get(items, 0), name, ret_job, err);
 	if (r < 0)
 		return r;
 	*ret_found = json_array_size(items) == 1;
@@ -288,7 +289,7 @@ int k8s_watch_decode(const char *p, size_t n, const char *name, struct watch_eve
 	case WATCH_ADDED:
 	case WATCH_MODIFIED:
 	case WATCH_DELETED:
-		r = job_from(object, name, &ev.job, err);
+		r = k8s_job_from(object, name, &ev.job, err);
 		(void)copy_str(ev.version, sizeof(ev.version), ev.job.version); /* same size */
 		break;
 	case WATCH_BOOKMARK: r = bookmark_from(object, &ev, err); break;
@@ -329,6 +330,7 @@ int k8s_service_decode(const char *p, size_t n, const char *name, const char *ow
 		r = err_set(err, EBADMSG, "a Service of another name");
 	if (r < 0)
 		return r;
+	s.created_ms = json_time(meta, "creationTimestamp");
 	s.owned = owned_by(meta, owner_uid);
 	s.deleting = json_is_string(json_object_get(meta, "deletionTimestamp"));
 	*ret = s;

@@ -50,9 +50,10 @@ struct k8s_job {
 };
 
 struct k8s_service {
-	char uid[K8S_UID_SIZE];
-	bool owned; /* by the Job whose uid was asked about */
-	bool deleting;
+	char    uid[K8S_UID_SIZE];
+	int64_t created_ms; /* Unix; -1 unknown */
+	bool    owned;      /* by the Job whose uid was asked about */
+	bool    deleting;
 };
 
 /* An error, or the outcome of a DELETE. Every field may be empty. */
@@ -82,8 +83,9 @@ struct k8s_container {
 struct k8s_pod {
 	char                  name[K8S_NAME_SIZE];
 	char                  uid[K8S_UID_SIZE];
-	bool                  running;  /* phase Running */
-	bool                  finished; /* phase Succeeded or Failed */
+	int64_t               created_ms; /* Unix; -1 unknown */
+	bool                  running;    /* phase Running */
+	bool                  finished;   /* phase Succeeded or Failed */
 	bool                  deleting;
 	int64_t               deletion_ms; /* Unix, when it should be gone by; -1 without */
 	bool                  ready;       /* condition Ready is True */

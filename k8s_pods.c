@@ -186,6 +186,7 @@ static int pod_from(const json_t *item, struct k8s_pod *pod, struct err *err)
 		return json_bad(err, "metadata.name");
 	pod->deleting = json_is_string(json_object_get(meta, "deletionTimestamp"));
 	pod->deletion_ms = json_time(meta, "deletionTimestamp");
+	pod->created_ms = json_time(meta, "creationTimestamp");
 	return pod_status(json_object_get(item, "status"), json_object_get(item, "spec"), pod, err);
 }
 

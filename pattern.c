@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ID       '\1' /* no setting has control characters in it */
@@ -53,11 +54,12 @@ int pattern_parse(const char *s, size_t n, const char *id, struct pattern *ret, 
 	return 0;
 }
 
-void pattern_text(const struct pattern *p, const char *id, char ret[QUEUE_NAME_SIZE])
+bool pattern_text(const struct pattern *p, const char *id, char ret[QUEUE_NAME_SIZE])
 {
-	size_t len = 0, n = strlen(id);
+	size_t      len = 0, n = strlen(id);
+	const char *t = p->text;
 
-	for (const char *t = p->text; *t; t++) {
+	for (; *t; t++) {
 		size_t step = *t == ID ? n : 1;
 		if (len + step >= QUEUE_NAME_SIZE)
 			break; /* pattern_parse() takes none so long */
@@ -65,6 +67,13 @@ void pattern_text(const struct pattern *p, const char *id, char ret[QUEUE_NAME_S
 		len += step;
 	}
 	ret[len] = '\0';
+	return !*t;
+}
+
+void pattern_start(const struct pattern *p, char ret[QUEUE_NAME_SIZE])
+{
+	(void)snprintf(ret, QUEUE_NAME_SIZE, "%.*s", (int)strcspn(p->text, (char[]){ ID, '\0' }),
+		       p->text);
 }
 
 bool pattern_matches(const struct pattern *p, const char *id, size_t n, const char *name)
@@ -83,11 +92,11 @@ size_t pattern_rival(const struct pattern *p, const char *id, const char *name, 
 {
 	char   text[QUEUE_NAME_SIZE];
 	size_t start = strcspn(p->text, (char[]){ ID, '\0' }), n = strlen(id), len = strlen(name);
-	bool   ours = pattern_matches(p, id, n, name);
+	bool   ours = n && pattern_matches(p, id, n, name);
 
 	if (strncmp(name, p->text, start) != 0)
 		return 0;
-	pattern_text(p, id, text);
+	(void)pattern_text(p, id, text);
 	*ret_start = start;
 	for (size_t end = start + n > from ? start + n : from + 1; end <= len; end++) {
 		/* what stands behind our id in the setting may be the rest of another's */

@@ -26,8 +26,14 @@ struct pattern {
  */
 int pattern_parse(const char *s, size_t n, const char *id, struct pattern *ret, struct err *err);
 
-/* What it is of job @id: the name, or what names begin with. At most 255 bytes. */
-void pattern_text(const struct pattern *p, const char *id, char ret[QUEUE_NAME_SIZE]);
+/*
+ * What it is of job @id: the name, or what names begin with. False: of an id other than it was
+ * parsed for that may be more than the 255 bytes of a name; it is cut.
+ */
+bool pattern_text(const struct pattern *p, const char *id, char ret[QUEUE_NAME_SIZE]);
+
+/* What all names begin with, whoever's; may be "". */
+void pattern_start(const struct pattern *p, char ret[QUEUE_NAME_SIZE]);
 
 /* Is @name a queue of the job whose id has @n bytes at @id? */
 bool pattern_matches(const struct pattern *p, const char *id, size_t n, const char *name);
@@ -35,6 +41,7 @@ bool pattern_matches(const struct pattern *p, const char *id, size_t n, const ch
 /*
  * The next id by which @name could be another job's, no shorter than ours: it begins where the
  * first id of the pattern does, *@ret_start, and ends behind @from. Returns its end; 0 = no more.
+ * @id "": any job's.
  */
 size_t pattern_rival(const struct pattern *p, const char *id, const char *name, size_t from,
 		     size_t *ret_start);

@@ -268,8 +268,7 @@ RULE(tell_event)
 	return w->event_due || w->refusal_due || w->waiting.event_due ? 0 : NEVER;
 }
 
-/* Our own Job is the lock of a slot, which has one Service: it is not there, and that is no old
- * tale. */
+/* Our own Job is the lock of a slot, which has one Service: that is not there, as of late. */
 static bool slot_is_free(const struct world *w, int64_t now)
 {
 	int64_t read = max_ms(w->asked[ASK_SERVICE].told_ms, w->asked[ASK_DELETE_SERVICE].told_ms);
@@ -295,19 +294,20 @@ RULE(delete_self)
 
 /* ---- Watching ---- */
 
-static bool is_watched(const struct world *w)
+static bool is_watched(const struct world *w, const struct config *cfg)
 {
-	return !w->gone_ms && !w->accepted && w->over.trigger != TRIGGER_MISSING;
+	return !cfg->swept_before_ms && !w->gone_ms && !w->accepted &&
+	       w->over.trigger != TRIGGER_MISSING;
 }
 
 RULE(open_watch)
 {
-	return is_watched(w) && !w->watching && w->version[0] ? 0 : NEVER;
+	return is_watched(w, cfg) && !w->watching && w->version[0] ? 0 : NEVER;
 }
 
 RULE(list_job)
 {
-	if (!is_watched(w) || (w->watching && !w->relist) || (!w->relist && w->version[0]))
+	if (!is_watched(w, cfg) || (w->watching && !w->relist) || (!w->relist && w->version[0]))
 		return NEVER;
 	return w->asked[ASK_WATCH].due_ms;
 }
@@ -331,7 +331,7 @@ RULE(read_again)
 
 	if (w->deleting_ms && !w->gone_ms)
 		return NEVER; /* it is polled */
-	if (!is_watched(w))
+	if (!is_watched(w, cfg))
 		period = REREAD_MS;
 	if (!last)
 		return 0;
@@ -517,11 +517,14 @@ static bool is_end(const struct world *w, const struct config *cfg, int64_t now,
 
 	if (teardown_is_stopped(w, cfg, now))
 		*ret = END_SIGNALLED;
+	else if (sweep_spares(w, cfg))
+		*ret = END_SPARED;
+	else if (now >= sweep_deadline_ms(w, cfg))
+		*ret = END_LEFT;
 	else if (is_dry_end(w, cfg, now))
 		*ret = END_DRY_RUN;
 	else if (teardown_is_over(w, cfg, now) && !w->event_due)
-		*ret = fates_are_complete(&f) && !queues_are_cut_short(w, cfg, now) ? END_TORN_DOWN
-										    : END_LEFT;
+		*ret = all_is_gone(w, cfg, &f, now) ? END_TORN_DOWN : END_LEFT;
 	else
 		return false;
 	return true;
@@ -537,7 +540,7 @@ static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t 
 {
 	int64_t deadline = teardown_deadline_ms(w, cfg), hold, wake = NEVER;
 
-	wake = later(wake, deadline, now);
+	wake = later(wake, min_ms(deadline, sweep_deadline_ms(w, cfg)), now);
 	if (deadline != NEVER)
 		wake = later(wake, deadline + SELF_MS, now);
 	wake = later(wake, job_kept_until_ms(w, cfg), now);

@@ -15,6 +15,7 @@ enum end {
 	END_LEFT,      /* something is left */
 	END_SIGNALLED, /* before anything was decided, or while a finished Job is kept */
 	END_DRY_RUN,   /* all that follows would be a change */
+	END_SPARED,    /* of a sweep: it is no leftover, or not any more */
 };
 
 struct step {

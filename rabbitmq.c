@@ -8,6 +8,7 @@
 
 #define URL_BYTES      4096
 #define PASSWORD_BYTES 1024
+#define ALL_PAGE_SIZE  500 /* the most that the broker gives; each page costs it a look at all */
 #define MAX_BODY_BYTES ((size_t)512 << 10) /* a page of the longest names, every letter escaped */
 
 /* ---- Requests ---- */
@@ -61,23 +62,42 @@ static int url_of_queues(const struct config *cfg, struct buf *url)
 }
 
 /* The broker's filter takes any part of a name, in upper or lower case: it only narrows. */
+static struct http_exchange *list(struct http *h, const struct config *cfg, const char *columns,
+				  const char *filter, unsigned page, unsigned size, struct err *err)
+{
+	struct buf url = { .max = URL_BYTES };
+	int        r = url_of_queues(cfg, &url);
+
+	r = r < 0 ? r
+		  : buf_printf(&url, "?columns=%s&sort=name&page=%u&page_size=%u&name=", columns,
+			       page, size);
+	r = r < 0 ? r : http_escape(&url, filter);
+	return start(h, cfg, "GET", &url, r, err);
+}
+
 struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg,
 				    const struct pattern *p, unsigned page, struct err *err)
 {
 	struct buf url = { .max = URL_BYTES };
 	char       text[QUEUE_NAME_SIZE];
-	int        r = url_of_queues(cfg, &url);
 
-	pattern_text(p, cfg->job_id, text);
-	if (r == 0 && page)
-		r = buf_printf(&url, "?columns=name&sort=name&page=%u&page_size=%u&name=", page,
-			       RABBITMQ_PAGE_SIZE);
-	else if (r == 0)
-		r = buf_append(&url, "/", 1);
+	(void)pattern_text(p, cfg->job_id, text);
+	if (page)
+		return list(h, cfg, "name", text, page, RABBITMQ_PAGE_SIZE, err);
+	int r = url_of_queues(cfg, &url);
+	r = r < 0 ? r : buf_append(&url, "/", 1);
 	r = r < 0 ? r : http_escape(&url, text);
-	if (r == 0 && !page)
-		r = buf_printf(&url, "?columns=name");
+	r = r < 0 ? r : buf_printf(&url, "?columns=name");
 	return start(h, cfg, "GET", &url, r, err);
+}
+
+struct http_exchange *rabbitmq_list_used(struct http *h, const struct config *cfg,
+					 const struct pattern *p, unsigned page, struct err *err)
+{
+	char text[QUEUE_NAME_SIZE];
+
+	pattern_start(p, text);
+	return list(h, cfg, "name,idle_since", text, page, ALL_PAGE_SIZE, err);
 }
 
 struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,
@@ -175,5 +195,29 @@ int rabbitmq_page_decode(const char *json, size_t n, const struct pattern *p, co
 	if (number)
 		page.last = json_integer_value(at) >= json_integer_value(pages);
 	*ret = page;
+	return 0;
+}
+
+int rabbitmq_used_decode(const char *json, size_t n, rabbitmq_used_fn *fn, void *arg,
+			 bool *ret_last, struct err *err)
+{
+	json_auto_t  *root = json_read(json, n, err);
+	const json_t *items = json_object_get(root, "items");
+	const json_t *number = json_object_get(root, "page");
+	const json_t *pages = json_object_get(root, "page_count");
+
+	if (!root)
+		return -EBADMSG;
+	if (!json_is_array(items) || !json_is_integer(number) || !json_is_integer(pages))
+		return err_set(err, EBADMSG, "not a page of queues");
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		const json_t *q = json_array_get(items, i);
+		const char   *name = json_text(q, "name");
+
+		if (!name)
+			return err_set(err, EBADMSG, "a queue without a name, or with a NUL in it");
+		fn(arg, name, json_time(q, "idle_since"));
+	}
+	*ret_last = json_integer_value(number) >= json_integer_value(pages);
 	return 0;
 }

@@ -32,10 +32,13 @@ enum rabbitmq_answer {
  * exchange, for http_response() and http_end(), or NULL + *err: -ENOENT (no password: *err names
  * the file), -ENOMEM, -EIO. All arguments are borrowed until they return.
  * @page counts from 1; a page that does not exist is answered with an error. 0: the one queue that
- * has the pattern's text for its name.
+ * has the pattern's text for its name. rabbitmq_list_used(): what may be any job's by the pattern,
+ * and when each was used.
  */
 struct http_exchange *rabbitmq_list(struct http *h, const struct config *cfg,
 				    const struct pattern *p, unsigned page, struct err *err);
+struct http_exchange *rabbitmq_list_used(struct http *h, const struct config *cfg,
+					 const struct pattern *p, unsigned page, struct err *err);
 struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, const char *name,
 				      struct err *err);
 
@@ -49,5 +52,14 @@ enum rabbitmq_answer rabbitmq_judge(const struct http_response *r, char *words, 
  */
 int rabbitmq_page_decode(const char *json, size_t n, const struct pattern *p, const char *id,
 			 unsigned number, struct rabbitmq_page *ret, struct err *err);
+
+/*
+ * Pure: decodes a page of rabbitmq_list_used(), and calls @fn for each queue. @used_ms: Unix, since
+ * when it is idle, by the broker's clock; -1: it is in use, or the broker does not tell. Returns 0
+ * with *@ret_last set, or -EBADMSG.
+ */
+typedef void rabbitmq_used_fn(void *arg, const char *name, int64_t used_ms);
+int          rabbitmq_used_decode(const char *json, size_t n, rabbitmq_used_fn *fn, void *arg,
+				  bool *ret_last, struct err *err);
 
 #endif

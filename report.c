@@ -412,8 +412,11 @@ void report_words(const struct world *w, const struct config *cfg, enum trigger 
 		break;
 	case TRIGGER_GONE: (void)snprintf(out, size, "the Job was deleted"); break;
 	case TRIGGER_MISSING:
-		(void)snprintf(out, size, "the Job never appeared within %llds",
-			       (long long)(cfg->missing_timeout_ms / 1000));
+		if (cfg->swept_before_ms)
+			(void)snprintf(out, size, "the Job does not exist");
+		else
+			(void)snprintf(out, size, "the Job never appeared within %llds",
+				       (long long)(cfg->missing_timeout_ms / 1000));
 		break;
 	case TRIGGER_NONE: out[0] = '\0'; break;
 	}

@@ -106,9 +106,11 @@ static char *body_new(const struct run *r, enum ask a)
 
 	switch (a) {
 	case ASK_ADOPT: return k8s_owner_patch_new(w->service.uid, r->cfg->target_job, w->job.uid);
-	case ASK_DELETE_JOB: /* of one that has not ended, only as it was looked at */
-		return k8s_delete_options_new(w->job.uid, w->over.trigger ? NULL : w->job.version,
-					      true);
+	case ASK_DELETE_JOB: /* of one that has not ended, or by a sweep: only as it was looked at
+			      */
+		return k8s_delete_options_new(
+			w->job.uid,
+			!w->over.trigger || r->cfg->swept_before_ms ? w->job.version : NULL, true);
 	case ASK_DELETE_POD: return pod ? k8s_delete_options_new(pod->uid, NULL, false) : NULL;
 	case ASK_DELETE_SERVICE:
 		return service ? k8s_delete_options_new(service, NULL, false) : NULL;
@@ -498,6 +500,11 @@ static void finish(struct run *r, enum end end)
 			 LS("job", r->cfg->target_job));
 		break;
 	case END_DRY_RUN: dry_run(r); break;
+	case END_SPARED:
+		log_info("no leftover, left alone", LS("job", r->cfg->target_job),
+			 LS("state", job_state(&r->world)),
+			 LIF(r->world.young, LS("why", "something of it is young")));
+		break;
 	case END_TORN_DOWN:
 	case END_LEFT:
 		tell_left(r, &f);
@@ -515,6 +522,7 @@ enum end run(struct app *a)
 	r.cfg = a->cfg;
 	r.watch.lines.tail.max = K8S_MAX_LINE_BYTES;
 	world_init(&r.world, now_ms());
+	(void)copy_str(r.world.job.uid, K8S_UID_SIZE, a->cfg->swept_uid); /* same size */
 	while (!a->broken) {
 		take_news(&r);
 		int64_t now = now_ms(); /* of one moment: nothing ends that was not told */
@@ -535,5 +543,6 @@ enum end run(struct app *a)
 		finish(&r, s.end);
 	lines_fini(&r.watch.lines);
 	world_fini(&r.world);
+	r = (struct run){ 0 }; /* as the next one is to find it */
 	return s.end;
 }

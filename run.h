@@ -9,7 +9,7 @@
 #include "app.h"
 #include "plan.h"
 
-/* From the first look at the Job to the end. Blocks for as long as that takes. */
+/* From the first look at the Job of a->cfg to the end. Blocks for as long as that takes. */
 enum end run(struct app *a);
 
 #endif

@@ -175,6 +175,8 @@ struct world {
 	bool       self_deleted;
 	bool       self_theirs; /* another one has its name by now */
 
+	bool young; /* something of it is younger than a sweep may take */
+
 	bool event_due;   /* an Event is to be recorded: that the Job's DELETE was accepted */
 	bool refusal_due; /* ... or that it was refused */
 
@@ -254,6 +256,12 @@ bool      job_is_on_hold(const struct world *w, int64_t now);
 /* How long a finished Job is kept: until this time; 0 without a grace. */
 int64_t job_kept_until_ms(const struct world *w, const struct config *cfg);
 
+/*
+ * Of a sweep's: this Job, as it was read, is nobody's any more: it ended so long ago that neither
+ * its TTL nor a grace keeps it, and nobody holds it.
+ */
+bool job_is_left(const struct k8s_job *j, const struct config *cfg);
+
 /* Enough idle readings, the last one among them, of a Job that may be judged. */
 bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now);
 
@@ -313,6 +321,9 @@ struct answer {
 uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64_t now);
 
 void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now);
+
+/* Behind an answer: a sweep that comes upon something young has been overtaken. See fate.h. */
+void world_note_age(struct world *w, const struct config *cfg, const struct answer *r);
 
 /* One event of the watch. */
 void world_fold_event(struct world *w, const struct watch_event *ev);

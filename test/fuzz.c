@@ -11,7 +11,8 @@
 #include "../config.h"
 #include "../identity.h"
 #include "../k8s_client.h"
-#include "../k8s_objects.h"
+#include "../k8s_pages.h"
+#include "../leftover.h"
 #include "../metrics.h"
 #include "../rabbitmq.h"
 #include "../world.h"
@@ -39,6 +40,19 @@ static void check_job(const struct k8s_job *j)
 	world_fini(&w);
 }
 
+/* What a sweep makes of a page: leftovers have ids that JOB_ID may be. */
+static void check_page(const char *p, size_t n, const char *kind, k8s_item_fn *fn)
+{
+	static const struct config cfg = { .swept_before_ms = INT64_MAX - 1, .sweep_max = 1 };
+	struct leftovers           l = { .cfg = &cfg };
+	char                       next[K8S_NEXT_SIZE] = "";
+
+	(void)k8s_page_decode(p, n, kind, fn, &l, next, NULL);
+	for (size_t i = 0; i < l.count; i++)
+		assert(is_rfc1123_name(l.all[i].id, NAME_SIZE - 1));
+	leftovers_fini(&l);
+}
+
 static inline void fuzz_job(const char *p, size_t n)
 {
 	struct k8s_job job;
@@ -49,6 +63,7 @@ static inline void fuzz_job(const char *p, size_t n)
 		check_job(&job);
 	if (k8s_job_list_decode(p, n, "grpc-job-3-3", &found, &job, version, NULL) == 0 && found)
 		check_job(&job);
+	check_page(p, n, "Job", leftovers_add_job);
 }
 
 static inline void fuzz_metrics(const char *p, size_t n)
@@ -105,6 +120,8 @@ static inline void fuzz_status(const char *p, size_t n)
 			assert(pods.items[i].name[0] && !strchr(pods.items[i].name, '/'));
 	k8s_pods_fini(&pods);
 	(void)k8s_review_decode(p, n, &allowed, NULL);
+	check_page(p, n, "Pod", leftovers_add_pod);
+	check_page(p, n, "Service", leftovers_add_service);
 }
 
 static int on_line(void *arg, const char *line, size_t len)
@@ -139,8 +156,18 @@ static inline void fuzz_queues(const char *text, size_t n)
 	struct rabbitmq_page        page;
 	struct http_response r = { .status = 400, .body = { .data = (char *)text, .len = n } };
 	char                 words[256];
+	static const struct config cfg = { .swept_before_ms = INT64_MAX - 1,
+					   .queues = { { "\1.q", false },
+						       { "grpc-job-\1-", true } },
+					   .queue_count = 2 };
+	struct leftovers           l = { .cfg = &cfg };
+	bool                       last = false;
 
 	(void)rabbitmq_judge(&r, words, sizeof(words));
+	(void)rabbitmq_used_decode(text, n, leftovers_add_queue, &l, &last, NULL);
+	for (size_t i = 0; i < l.count; i++)
+		assert(is_rfc1123_name(l.all[i].id, NAME_SIZE - 1));
+	leftovers_fini(&l);
 	if (rabbitmq_page_decode(text, n, &p, "1-1", n % 2, &page, NULL) < 0)
 		return;
 	for (size_t i = 0; i < page.count; i++)

@@ -11,6 +11,7 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 TEMPLATE = HERE.parent / "job-template.yml"
 RBAC = HERE.parent / "rbac.yml"
+SWEEP = HERE.parent / "sweep.yml"
 SCHEMAS = sorted((HERE / "schema").glob("kubernetes-*.json"))
 
 
@@ -53,9 +54,9 @@ def rbac():
     return load(RBAC.read_text())
 
 
-def required_rules():
+def required_rules(path=RBAC):
     """-> {(group, resource, verb)}: all that rbac.yml grants, to compare with requests made"""
-    (role,) = [doc for doc in rbac() if doc["kind"] == "Role"]
+    (role,) = [doc for doc in load(path.read_text()) if doc["kind"] == "Role"]
     return {(group, resource, verb) for rule in role["rules"] for group in rule["apiGroups"]
             for resource in rule["resources"] for verb in rule["verbs"]}
 

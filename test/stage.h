@@ -10,6 +10,7 @@
  *   ended:trouble       the watch has ended
  *   signal              SIGTERM
  *   cfg:pending=60      a setting other than the default; before all else
+ *   ours:B              it is for the Job with this uid alone
  *
  * The Job is A, its Service S, its pods p, q ...; MODs that are not given have the values of a Job
  * that lives, idle, with one pod.
@@ -213,7 +214,8 @@ static inline void stage_container(struct k8s_pod *p, const char *name, const ch
 
 static inline void stage_pod(const struct stage *s, const char *text, struct k8s_pod *p)
 {
-	*p = (struct k8s_pod){ .deletion_ms = -1 };
+	*p = (struct k8s_pod){ .deletion_ms = -1,
+			       .created_ms = strstr(text, "/young") ? UNIX : UNIX - 86400000 };
 	p->name[0] = text[0];
 	(void)snprintf(p->uid, sizeof(p->uid), "uid-%c", text[0]);
 	p->finished = strstr(text, "/finished");
@@ -271,12 +273,15 @@ static inline void stage_body(const struct stage *s, const char *mods, struct an
 		r->job = stage_job(mods);
 	if (r->ask == ASK_SELF)
 		(void)copy_str(r->job.uid, sizeof(r->job.uid), "SELF");
+	if (r->ask == ASK_SELF && s->cfg.swept_before_ms && !mod(mods, "created"))
+		r->job.created_ms = UNIX - 86400000;
 	if (r->ask == ASK_LIST) {
 		r->found = !mod(mods, "empty");
 		(void)copy_str(r->version, sizeof(r->version), "100");
 	}
 	if (r->ask == ASK_SERVICE || r->ask == ASK_ADOPT) {
 		mod_str(mods, "uid", "S", r->service.uid, sizeof(r->service.uid));
+		r->service.created_ms = UNIX + mod_ms(mods, "created", -86400000);
 		r->service.owned =
 			mod(mods, "owned") || (r->ask == ASK_ADOPT && !mod(mods, "stripped"));
 		r->service.deleting = mod(mods, "deleting");
@@ -392,6 +397,7 @@ static inline void stage_config(struct config *cfg, const char *mods)
 	cfg->missing_timeout_ms = mod_ms(mods, "missing", cfg->missing_timeout_ms);
 	cfg->completed_grace_ms = mod_ms(mods, "completed-grace", 0);
 	cfg->failed_grace_ms = mod_ms(mods, "failed-grace", 0);
+	cfg->swept_before_ms = mod(mods, "sweep") ? UNIX + mod_ms(mods, "sweep", 0) : 0;
 	cfg->teardown_timeout_ms = mod_ms(mods, "teardown", cfg->teardown_timeout_ms);
 }
 
@@ -440,6 +446,8 @@ static inline void stage_word(struct stage *s, char *word)
 		s->now += mod_ms(mods, "s", 0);
 	else if (strcmp(word, "cfg") == 0)
 		stage_config(&s->cfg, mods);
+	else if (strcmp(word, "ours") == 0)
+		assert_int_equal(copy_str(s->w.job.uid, sizeof(s->w.job.uid), mods), 0);
 	else if (strcmp(word, "seen") == 0)
 		stage_event(s, mods);
 	else if (strcmp(word, "bookmark") == 0)

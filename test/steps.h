@@ -4,7 +4,7 @@
 
 #include "facts.h"
 
-static const char *const end_words[] = { "torn-down", "left", "signalled", "dry-run" };
+static const char *const end_words[] = { "torn-down", "left", "signalled", "dry-run", "spared" };
 
 /* The rule's words; `wait 12.5` (seconds from the start), `wait never`; `end torn-down`. */
 static inline const char *step_text(const struct step *p)

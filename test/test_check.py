@@ -18,8 +18,12 @@ REQUIRED = {("batch", "jobs", "get"), ("batch", "jobs", "delete"),
             ("", "services", "get"), ("", "services", "delete")}
 
 
-def check(world, *, form="json", **changes):
+POD = f"{SELF}-x7k2p"
+
+
+def check(world, *, form="json", pod=POD, **changes):
     """(exit status, rows by what they are about, stdout)."""
+    world.kube.bind_token(pod)
     env = {k: str(v) for k, v in world.env(LOG_FORMAT=form, **changes).items()}
     done = subprocess.run([BINARY, "--check"], env=env, capture_output=True, text=True, timeout=60)
     rows = [json.loads(line) for line in done.stdout.splitlines()] if form == "json" else []
@@ -48,7 +52,7 @@ def test_all_is_there(world):
              for r in world.requests(resource="selfsubjectaccessreviews")}
     # a metrics rule stands beside the pods rule of the core group
     assert asked == required_rules()
-    assert {"API server answers", "metrics API answers"} < set(rows)
+    assert {"API server answers", "metrics API answers", f"token is bound to pod {POD}"} < set(rows)
     assert world.left() >= {JOB, SERVICE, SELF}
 
 
@@ -68,6 +72,15 @@ def test_each_permission_taken_away_alone(world, rule):
     assert first["without_it"]
     assert first["rule"] == (f'{{apiGroups: ["{rule[0]}"], resources: ["{rule[1]}"], '
                              f'verbs: ["{rule[2]}"]}}')
+
+
+@pytest.mark.parametrize("pod,shown,words", [
+    (None, "(none)", "nothing may be deleted"), ("web-0", "web-0", "another id"),
+    ("cleanup-job-12-x7k2p", "cleanup-job-12-x7k2p", "another id")])
+def test_a_token_that_the_guard_would_not_take_is_said(world, pod, shown, words):
+    status, rows, _ = check(world.pair(), pod=pod)
+    row = rows[f"token is bound to pod {shown}"]
+    assert (status, row["state"]) == (0, "optional") and words in row["without_it"]
 
 
 def test_a_role_that_allows_nothing_gives_a_rule_for_each_thing_missing(world):

@@ -439,6 +439,31 @@ static void which_queues_are_refused(void **state)
 	assert_int_equal(load(&cfg, ENV("RABBITMQ_QUEUES=*"), "h").count, 0);
 }
 
+/* A sweep's names are made of one id after the other, of the same patterns. */
+static void each_id_of_a_sweep(void **state)
+{
+	char          longest[QUEUE_NAME_SIZE + 30];
+	struct config cfg;
+
+	(void)state;
+	(void)snprintf(longest, sizeof(longest), "RABBITMQ_QUEUES=%0*d$JOB_ID,$JOB_ID.in",
+		       QUEUE_NAME_SIZE - 9, 0);
+	assert_int_equal(load(&cfg, ENV(BROKER, longest, "JOB_ID=3-3", "TARGET_JOB=x"), NULL).count,
+			 0);
+	assert_int_equal(cfg.queue_count, 2);
+	assert_int_equal(config_name(&cfg, "1-1"), 0);
+	assert_string_equal(cfg.target_job, "grpc-job-1-1");
+	assert_string_equal(cfg.target_service, "grpc-service-1-1");
+	assert_string_equal(cfg.self_job, "cleanup-job-1-1");
+	assert_non_null(strstr(cfg.rabbitmq_queues, "0001-1,1-1.in"));
+	assert_int_equal(config_name(&cfg, "12-70788"), 0); /* as long as there can be */
+	assert_int_equal(config_name(&cfg, "12-707880"), -EINVAL);
+	assert_int_equal(config_name(&cfg, "1.1"), -EINVAL);
+	assert_int_equal(load(&cfg, ENV(BROKER, "RABBITMQ_QUEUES=a-3-3", "JOB_ID=3-3"), NULL).count,
+			 1);
+	assert_int_equal(load(&cfg, ENV(BROKER, "RABBITMQ_QUEUE_PREFIX=a-3-3-"), NULL).count, 1);
+}
+
 static void described_from_the_same_table(void **state)
 {
 	struct buf md = { .max = 1 << 20 }, text = { .max = 1 << 20 };
@@ -449,7 +474,7 @@ static void described_from_the_same_table(void **state)
 	assert_int_equal(config_describe(&text, false), 0);
 	for (const char *p = md.data; (p = strstr(p, "\n| `")); p++)
 		rows++;
-	assert_int_equal(rows, 35);
+	assert_int_equal(rows, 37);
 	assert_non_null(strstr(md.data, "| `CPU_USAGE_THRESHOLD` | `4` | "));
 	assert_non_null(strstr(text.data, "CPU_USAGE_THRESHOLD (4)"));
 	assert_null(strchr(text.data, '`'));
@@ -476,6 +501,7 @@ int main(void)
 		cmocka_unit_test(the_broker),
 		cmocka_unit_test(which_queues),
 		cmocka_unit_test(which_queues_are_refused),
+		cmocka_unit_test(each_id_of_a_sweep),
 		cmocka_unit_test(described_from_the_same_table),
 	};
 

@@ -153,6 +153,15 @@ static void whose_else_it_may_be(void **state)
 		{ "grpc-job-12-70788-*", "12", "grpc-job-12-70788-x", "12-70788" },
 		{ "focus_baby.12-70788", "12", "focus_baby.12-70788", "12-70788" },
 		{ "focus_baby.12-70788*", "12", "focus_baby.12-70788x", "12-70788" },
+		/* whose at all? */
+		{ "grpc-job-$JOB_ID-*", "", "grpc-job-12-70788-x", "12 12-70788" },
+		{ "grpc-job-$JOB_ID-*", "", "grpc-job-", "" },
+		{ "grpc-job-$JOB_ID-*", "", "grpc-job-12", "" },
+		{ "$JOB_ID.focus", "", "1-1.focus", "1-1" },
+		{ "$JOB_ID.focus", "", ".focus", "" },
+		{ "x-$JOB_ID*", "", "x-12-7", "1 12 12-7" },
+		{ "b-$JOB_ID-$JOB_ID", "", "b-1-2-1-2", "1-2" },
+		{ "b-$JOB_ID-$JOB_ID", "", "b-1-2-1-3", "" },
 	};
 
 	(void)state;
@@ -161,9 +170,10 @@ static void whose_else_it_may_be(void **state)
 		struct buf     ids = { .max = 1000 };
 		size_t         start = 0;
 		const char    *name = rows[i].name;
+		const char    *parsed = rows[i].id[0] ? rows[i].id : "$JOB_ID"; /* a sweep's */
 
-		print_message("  '%s' of %s: %s\n", rows[i].text, rows[i].id, name);
-		assert_int_equal(parse(rows[i].text, rows[i].id, &p), 0);
+		print_message("  '%s' of %s: %s\n", rows[i].text, parsed, name);
+		assert_int_equal(parse(rows[i].text, parsed, &p), 0);
 		assert_int_equal(buf_printf(&ids, "%s", ""), 0);
 		for (size_t end = 0; (end = pattern_rival(&p, rows[i].id, name, end, &start)) != 0;)
 			assert_int_equal(buf_printf(&ids, "%s%.*s", ids.len ? " " : "",

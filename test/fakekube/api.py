@@ -3,6 +3,7 @@
 Order as in a real API server: 401, then 403 (before anything is known to exist), then 404 for
 a group or resource that is not there, then the body of the request, then the object.
 """
+import base64
 import collections
 import dataclasses
 import json
@@ -212,6 +213,7 @@ class Api:
         self.controllers, self.metrics = controllers, metrics
         self.namespaces = None          # a set: POSTs into others are 404
         self.terminating = set()        # namespaces that are going: POSTs are 403
+        self._snapshots = collections.OrderedDict()  # (kind, revision) -> the objects as listed
         self.too_large_wait = 3.0       # how long a GET waits for a resourceVersion to come
 
     def handle(self, request):
@@ -374,13 +376,58 @@ class Api:
     def _list(self, request, kind):
         self._check_not_future(request)
         matches = self._selector(request, kind)
-        found = [o for o in self.store.list(kind, request.route.namespace or None) if matches(o)]
-        return json_response(200, self._as_list(kind, found))
+        limit, token = (request.query.get(k, [""])[0] for k in ("limit", "continue"))
+        if token:
+            rv, start, found = self._continued(request, kind, token)
+        else:
+            rv, start = self.store.rv, ""
+            found = self.store.list(kind, request.route.namespace or None)
+        found = [o for o in found if o["metadata"]["name"] >= start and matches(o)]
+        page = found[:int(limit or 0) or None]
+        answer = self._as_list(kind, page, rv)
+        if len(page) < len(found):
+            self._snapshots[kind, rv] = found
+            while len(self._snapshots) > 16:
+                self._snapshots.popitem(last=False)
+            answer["metadata"]["continue"] = self._token(rv, page[-1]["metadata"]["name"] + "\0")
+            if not request.query.get("labelSelector") and not request.query.get("fieldSelector"):
+                answer["metadata"]["remainingItemCount"] = len(found) - len(page)
+        return json_response(200, answer)
 
-    def _as_list(self, kind, objects):
+    @staticmethod
+    def _token(rv, start):
+        text = json.dumps({"v": "meta.k8s.io/v1", "rv": rv, "start": start}, separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def _continued(self, request, kind, token):
+        """The list goes on as it was when its first page was made; 410 once etcd has forgotten that.
+        -1 as its revision: go on with what is there now (what the 410 offers)."""
+        if request.query.get("resourceVersion", [""])[0]:
+            refuse(400, "BadRequest", "resourceVersion: specifying resource version is not allowed "
+                                      "when using continue")
+        try:
+            where = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            rv, start = where["rv"], where["start"]
+        except (ValueError, KeyError):
+            refuse(400, "BadRequest", "continue key is not valid")
+        if rv == -1:
+            return self.store.rv, start, self.store.list(kind, request.route.namespace or None)
+        if rv < self.store.compacted or (kind, rv) not in self._snapshots:
+            expired = status_object(
+                410, "Expired", "The provided continue parameter is too old to display a consistent "
+                "list result. You can start a new list without the continue parameter, or use the "
+                "continue token in this response to retrieve the remainder of the results. "
+                "Continuing with the provided token results in an inconsistent list - objects that "
+                "were created, modified, or deleted between the time the first chunk was returned "
+                "and now may show up in the list.")
+            expired["metadata"]["continue"] = self._token(-1, start)
+            raise Refused(json_response(410, expired))
+        return rv, start, self._snapshots[kind, rv]
+
+    def _as_list(self, kind, objects, rv=None):
         """Items of a list carry neither kind nor apiVersion."""
         return {"kind": kind.kind + "List", "apiVersion": kind.api_version,
-                "metadata": {"resourceVersion": str(self.store.rv)},
+                "metadata": {"resourceVersion": str(self.store.rv if rv is None else rv)},
                 "items": [{k: v for k, v in o.items() if k not in ("kind", "apiVersion")}
                           for o in objects]}
 

@@ -23,6 +23,11 @@ KINDS = {
     "v1 ServiceAccount": "V1ServiceAccount",
     "rbac.authorization.k8s.io/v1 Role": "V1Role",
     "rbac.authorization.k8s.io/v1 RoleBinding": "V1RoleBinding",
+    "batch/v1 CronJob": "V1CronJob",
+    # not in the older one
+    "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy": "V1ValidatingAdmissionPolicy",
+    "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding":
+        "V1ValidatingAdmissionPolicyBinding",
 }
 
 # Every number in these objects is a Go int32 or int64; older packages do not say which.
@@ -63,8 +68,12 @@ def model(files, name):
             for row in rows}
 
 
+def kinds_of(files):
+    return {kind: name for kind, name in KINDS.items() if name + ".js" in files}
+
+
 def extract(files):
-    types, todo = {}, sorted(KINDS.values())
+    types, todo = {}, sorted(kinds_of(files).values())
     while todo:
         name = todo.pop()
         if name in types:
@@ -90,7 +99,7 @@ def write(package):
                        for name, fields in types.items())
     out = pathlib.Path(__file__).with_name(f"kubernetes-{version}.json")
     out.write_text(f'{{"kubernetes": "{version}",\n"source": "npm {package}, by extract.py",\n'
-                   f'"kinds": {json.dumps(KINDS)},\n"types": {{\n{lines}\n}}}}\n')
+                   f'"kinds": {json.dumps(kinds_of(files))},\n"types": {{\n{lines}\n}}}}\n')
     print(f"{out.name}: {len(types)} types from {package}")
 
 

@@ -173,6 +173,50 @@ void pods_json(struct text *t, const char *label)
 	text_add(t, "]}\n");
 }
 
+/* One item of a list that has no kind of its own; false: nobody has that place, or it is not asked.
+ */
+static bool item_json(struct text *t, const struct request *q, int place, const char *sep)
+{
+	struct text one = { 0 };
+	bool        there = false;
+
+	if (q->resource == RES_JOBS && place < JOBS && cluster.jobs[place].there) {
+		job_json(&one, &cluster.jobs[place], true);
+		there = true;
+	} else if (q->resource == RES_SERVICES && place < SERVICES &&
+		   cluster.services[place].there) {
+		service_json(&one, &cluster.services[place]);
+		there = true;
+	} else if (q->resource == RES_PODS && place < PODS && cluster.pods[place].there) {
+		pod_json(&one, &cluster.pods[place], true);
+		there = true;
+	}
+	if (there) {
+		text_add(t, sep);
+		text_bytes(t, one.p, one.n);
+	}
+	text_free(&one);
+	return there;
+}
+
+/* Pages of one: whoever asks for fifty is to ask again all the same. */
+void page_json(struct text *t, const struct request *q)
+{
+	static const char *const kinds[] = { "Job", "Service", "Pod" };
+	uint64_t                 rv = q->from_rv ? q->from_rv : cluster.rv;
+	int places = q->resource == RES_JOBS ? JOBS : q->resource == RES_SERVICES ? SERVICES : PODS;
+	int place = q->from, shown = 0;
+
+	text_printf(t, "{\"kind\":\"%sList\",\"apiVersion\":\"v1\",\"items\":[",
+		    kinds[q->resource]);
+	for (; place < places && shown < 1; place++)
+		shown += item_json(t, q, place, shown ? "," : "");
+	text_printf(t, "],\"metadata\":{\"resourceVersion\":\"%llu\"", (unsigned long long)rv);
+	if (place < places)
+		text_printf(t, ",\"continue\":\"%d.%llu\"", place, (unsigned long long)rv);
+	text_add(t, "}}\n");
+}
+
 void event_json(struct text *t, const struct request *q)
 {
 	text_printf(t,

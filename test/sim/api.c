@@ -64,7 +64,13 @@ static void read_query(const char *p, struct request *q)
 			(void)snprintf(q->name, sizeof(q->name), "%s", text + 14);
 		else if (strncmp(p, "labelSelector=", key + 1) == 0)
 			(void)snprintf(q->label, sizeof(q->label), "%s", text);
-		else if (strncmp(p, "page=", key + 1) == 0)
+		else if (strncmp(p, "limit=", key + 1) == 0)
+			q->limit = (int)strtol(text, NULL, 10);
+		else if (strncmp(p, "continue=", key + 1) == 0) {
+			q->from = (int)strtol(text, NULL, 10);
+			q->from_rv =
+				strchr(text, '.') ? strtoull(strchr(text, '.') + 1, NULL, 10) : 0;
+		} else if (strncmp(p, "page=", key + 1) == 0)
 			q->page = (int)strtol(text, NULL, 10);
 		else if (strncmp(p, "page_size=", key + 1) == 0)
 			q->page_size = (int)strtol(text, NULL, 10);
@@ -226,6 +232,26 @@ static enum policy policy_of(const struct request *q)
 						      : ORPHAN;
 }
 
+static enum actor actor_of(const struct request *q)
+{
+	return q->sweeps ? BY_SWEEP : BY_CLEANER;
+}
+
+/* A page of all that there are; of a list that began before a compaction nobody can tell the rest.
+ */
+static void list_page(const struct request *q, struct answer *a)
+{
+	if (q->from_rv && q->from_rv < cluster.compacted_rv) {
+		answer_status(a, 410, "Expired",
+			      "The provided continue parameter is too old to display a consistent "
+			      "list result.",
+			      "");
+		return;
+	}
+	ok(a);
+	page_json(&a->body, q);
+}
+
 static void delete_job(const struct request *q, struct answer *a)
 {
 	struct job *j = job_of(q->name);
@@ -238,7 +264,7 @@ static void delete_job(const struct request *q, struct answer *a)
 		return;
 	ok(a);
 	promise_on_accepted_delete(q, j);
-	job_delete(j, policy_of(q), BY_CLEANER);
+	job_delete(j, policy_of(q), actor_of(q));
 	if (j->there)
 		job_json(&a->body, j, false);
 	else
@@ -314,7 +340,7 @@ static void services(const struct request *q, struct answer *a)
 	} else if (!conflicts(q, a, s->uid, s->rv)) {
 		ok(a);
 		service_json(&a->body, s);
-		service_delete(s, BY_CLEANER);
+		service_delete(s, actor_of(q));
 	}
 }
 
@@ -336,7 +362,7 @@ static void pods(const struct request *q, struct answer *a)
 	} else if (!conflicts(q, a, p->uid, p->rv)) {
 		ok(a);
 		if (q->verb == VERB_DELETE)
-			pod_delete(p, q->grace_s, BY_CLEANER);
+			pod_delete(p, q->grace_s, actor_of(q));
 		pod_json(&a->body, p, false);
 	}
 }
@@ -376,6 +402,10 @@ void api_answer(const struct request *q, struct answer *a)
 	if (!may(q->verb, q->resource)) {
 		answer_forbidden(a, q, SIM_USER);
 		a->tale.forbidden = true;
+		return;
+	}
+	if (q->verb == VERB_LIST && q->limit) {
+		list_page(q, a);
 		return;
 	}
 	switch (q->resource) {

@@ -38,6 +38,10 @@ struct request {
 	uint64_t      rv;          /* of a watch */
 	int           timeout_s;
 	int           page, page_size; /* of the broker's */
+	int           limit;           /* of a LIST; 0 = all */
+	int           from;            /* ... behind so many places */
+	uint64_t      from_rv;         /* ... of a list that began at this */
+	bool          sweeps;          /* it is a sweep's, not the cleaner's */
 	bool          token_fits;
 	char          prefix[300]; /* of the broker's filter */
 	/* of a body */
@@ -125,6 +129,7 @@ void bookmark_json(struct text *t);
 void service_json(struct text *t, const struct service *s);
 void pod_json(struct text *t, const struct pod *p, bool in_list);
 void pods_json(struct text *t, const char *label);
+void page_json(struct text *t, const struct request *q);
 void deleted_json(struct text *t, enum resource r, const char *name, const char *uid);
 void event_json(struct text *t, const struct request *q);
 void review_json(struct text *t, const struct request *q, bool allowed);

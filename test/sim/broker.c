@@ -8,6 +8,7 @@
 #include "promises.h"
 #include "settings.h"
 #include "story.h"
+#include "sweeper.h"
 
 struct broker broker;
 
@@ -42,6 +43,19 @@ void                   queue_name(char *out, size_t size, const char *id, int64_
 		(void)snprintf(out, size,
 			       i ? names[settings.queues].second : names[settings.queues].first,
 			       id);
+}
+
+bool queue_is_called(const char *name, const char *id)
+{
+	char mine[200];
+
+	for (int64_t i = 0; i < 3; i++) {
+		queue_name(mine, sizeof(mine), id, i);
+		size_t n = strlen(mine) - (i == 2 && names[settings.queues].more ? 3 : 0);
+		if (strncmp(name, mine, n) == 0 && (i == 2 || !name[n]))
+			return true;
+	}
+	return false;
 }
 
 void broker_reset(void)
@@ -143,7 +157,10 @@ static void list(const struct request *q, struct answer *a)
 	for (int i = 0, n = 0; i < broker.count; i++) {
 		if (!is_wanted(&broker.queues[i], q) || n++ < first || shown == q->page_size)
 			continue;
-		text_printf(&a->body, "%s{\"name\":\"%s\"}", any ? "," : "", broker.queues[i].name);
+		text_printf(&a->body, "%s{\"name\":\"%s\",\"idle_since\":", any ? "," : "",
+			    broker.queues[i].name);
+		time_add(&a->body, broker.queues[i].declared_ms);
+		text_add(&a->body, "}");
 		any = true;
 		shown++;
 	}
@@ -161,7 +178,10 @@ static void delete_queue(const struct request *q, struct answer *a)
 			      "queue is exclusive to another connection");
 			return;
 		}
-		promise_on_queue_delete(queue);
+		if (q->sweeps)
+			sweeper_on_queue_delete(queue);
+		else
+			promise_on_queue_delete(queue);
 		a->status = 204;
 		a->type = "application/json";
 		queue_remove(i);

@@ -29,6 +29,7 @@ extern struct broker broker;
 #define QUEUE_SETTINGS 5
 const char *broker_patterns(int which);
 void        queue_name(char *out, size_t size, const char *id, int64_t i);
+bool        queue_is_called(const char *name, const char *id); /* as one of these is */
 
 void broker_reset(void);
 void queue_declare(enum whose whose, const char *name);

@@ -8,7 +8,7 @@
 #include "sim.h"
 
 enum whose { OURS, NEWCOMERS, NEIGHBOURS };
-enum actor { BY_OWNER, BY_CLEANER, BY_CLUSTER };
+enum actor { BY_OWNER, BY_CLEANER, BY_SWEEP, BY_CLUSTER };
 enum job_end { END_NONE, END_COMPLETE, END_FAILED };
 enum policy { BACKGROUND, FOREGROUND, ORPHAN };
 

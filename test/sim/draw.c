@@ -369,6 +369,53 @@ static bool has_all_rights(void)
 	return true;
 }
 
+/* No cleaner; the Service, or the Job, comes while a sweep is at work, and the other a while later.
+ */
+static void comes_under_a_sweep(bool service)
+{
+	int64_t at = in(SEC(62), SEC(120));
+
+	story_add(in(SEC(1), SEC(5)), HAPPEN_CLEANER_FAILS, 0, 0);
+	for (int i = 0; i < story.count; i++) {
+		if (story.h[i].what == HAPPEN_SERVICE)
+			story.h[i].at_ms = service ? at : 0;
+		else if (story.h[i].what == HAPPEN_JOB)
+			story.h[i].at_ms = service ? at + in(SEC(1), SEC(50)) : at;
+	}
+	story_add(at - in(-100, story.latency_ms * 8), HAPPEN_SWEEP, 0, 0);
+}
+
+/*
+ * Sweeps, in one life of eight, and what makes work for them: no cleaner, no TTL, newcomers late, a
+ * clock of their own.
+ */
+static void draw_sweeps(void)
+{
+	struct rng before = r;
+
+	r = rng_of(story.seed, 78);
+	if (odds(400))
+		comes_under_a_sweep(odds(500));
+	else if (odds(400))
+		story_add(in(SEC(1), SEC(60)),
+			  odds(500) ? HAPPEN_CLEANER_DELETED : HAPPEN_CLEANER_FAILS, 0, 0);
+	if (odds(400))
+		story.ttl_s = odds(500) ? -1 : (int)in(60, 300);
+	if (odds(200))
+		story_add(in(0, SEC(30)), HAPPEN_WALL_JUMP, SEC(in(-3600, 3600)), 0);
+	if (odds(300))
+		story_add(in(SEC(30), SEC(150)), HAPPEN_HOLD, 0, 0);
+	if (odds(400))
+		story_add(in(SEC(60), SEC(250)),
+			  odds(500)   ? HAPPEN_NEWCOMER
+			  : odds(500) ? HAPPEN_NEWCOMER_INHERITS
+				      : HAPPEN_NEWCOMER_SERVICE_FIRST,
+			  0, 0);
+	for (int64_t n = in(1, 4); n > 0; n--)
+		story_add(in(SEC(30), SEC(400)), HAPPEN_SWEEP, 0, 0);
+	r = before;
+}
+
 void story_draw(uint64_t seed)
 {
 	story_reset();
@@ -382,6 +429,8 @@ void story_draw(uint64_t seed)
 	if (story.settings.broker && mix(story.seed, 35) % 25 == 0)
 		story_add(0, HAPPEN_BROKER_DOWN, 401, FOR_EVER);
 	lives();
+	if (mix(seed, 9) % 8 == 0)
+		draw_sweeps();
 	int64_t n = odds(100) ? 0 : odds(450) ? 1 : odds(700) ? in(2, 4) : in(5, 12);
 	if (odds(350))
 		story.fault_odds = (int)(odds(600) ? in(20, 300) : in(300, 2500));

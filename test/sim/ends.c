@@ -384,7 +384,8 @@ static void audit_slot(void)
 	else if (seen.job_gone_ms < 0)
 		seen.job_gone_ms = sim_ms();
 	if (calm_for_ms() < 0 || !self || self->whose != OURS || job_of(cluster.job_name) ||
-	    !our_uid()[0] || job_pods_or_service_left() || settings.dry_run) {
+	    !our_uid()[0] || job_pods_or_service_left() || settings.dry_run ||
+	    evidence.cleaner_deleted) {
 		seen.alone_ms = -1;
 		return;
 	}

@@ -88,8 +88,13 @@ void http_sim_reset(uint64_t seed)
 void http_sim_abandon(void)
 {
 	for (int i = 0; i < in_use; i++)
-		if (exchanges[i].stage != STAGE_FREE)
+		if (exchanges[i].stage != STAGE_FREE && exchanges[i].q.sweeps == process.sweeps)
 			http_end(NULL, &exchanges[i]);
+}
+
+void http_sim_wake(void)
+{
+	delivered = true;
 }
 
 static int tag(const struct http_exchange *x)
@@ -127,7 +132,8 @@ static int connections(const struct http_exchange *like)
 	int n = 0;
 
 	for (int i = 0; i < in_use; i++)
-		n += (exchanges[i].stage == STAGE_SENT || exchanges[i].stage == STAGE_STREAMS) &&
+		n += exchanges[i].q.sweeps == like->q.sweeps &&
+		     (exchanges[i].stage == STAGE_SENT || exchanges[i].stage == STAGE_STREAMS) &&
 		     !exchanges[i].abandoned &&
 		     (exchanges[i].q.resource == RES_QUEUES) == (like->q.resource == RES_QUEUES);
 	return n;
@@ -206,7 +212,7 @@ static void on_reply(int arg)
 	}
 	if (!cut)
 		promise_on_answer(&x->q, &x->answer);
-	else
+	else if (!x->q.sweeps)
 		evidence_on_status(&x->q, x->answer.status);
 	done(x, CURLE_OK, "");
 }
@@ -352,6 +358,11 @@ static void open_stream(struct http_exchange *x)
 
 /* ---- Travelling there ---- */
 
+static bool *doom_of(const struct http_exchange *x)
+{
+	return x->q.sweeps ? &process.sweep_doomed : &process.doomed;
+}
+
 void http_sim_on_arrival(int arg)
 {
 	struct http_exchange *x = tagged(arg);
@@ -382,7 +393,7 @@ void http_sim_on_arrival(int arg)
 	if (f == FAULT_HUNG_AFTER)
 		return;
 	if (f == FAULT_KILLED_AFTER)
-		process.doomed = true;
+		*doom_of(x) = true;
 	sim_after(x->fate.answer_ms, on_reply, arg);
 }
 
@@ -404,7 +415,7 @@ static void send_now(struct http_exchange *x)
 	else
 		sim_after(x->fate.arrives_ms, http_sim_on_arrival, tag(x));
 	if (x->fate.fault == FAULT_KILLED_BEFORE)
-		process.doomed = true;
+		*doom_of(x) = true;
 	else if (x->fate.fault == FAULT_TERMED)
 		process_signal(15);
 	else if (x->fate.fault == FAULT_FROZEN)
@@ -442,6 +453,7 @@ struct http_exchange *http_start(struct http *h, const struct http_request *q, s
 		return NULL;
 	}
 	x->nth = ++request_count;
+	x->q.sweeps = process.sweeps;
 	trace("request", "%d: %s %s %s", x->nth, q->method, q->url + 20, q->body ? q->body : "");
 	x->q.token_fits = q->bearer && strcmp(q->bearer, api_token) == 0;
 	promise_on_request(&x->q, q->bearer, q->url, q->body, q->content_type);
@@ -515,7 +527,8 @@ static void deliver(void)
 {
 	for (int i = 0; i < in_use; i++) {
 		struct http_exchange *x = &exchanges[i];
-		if (x->stage == STAGE_STREAMS && !x->abandoned && (x->out.n || x->ending))
+		if (x->stage == STAGE_STREAMS && !x->abandoned && (x->out.n || x->ending) &&
+		    !process.sweeps) /* a sweep watches nothing */
 			deliver_bytes(x);
 	}
 }
@@ -541,9 +554,9 @@ int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
 	int64_t way = until_ms - now_ms(), start = clock_monotonic_ms();
 	int64_t end = way > INT64_MAX / 2 ? NEVER : start + (way < 0 ? 0 : way);
 	for (;;) {
-		if (process.frozen_until_ms > sim_ms())
+		if (process.frozen_until_ms > sim_ms() && !process.sweeps)
 			sim_run_until(process.frozen_until_ms);
-		if (process.doomed || process.over)
+		if ((process.sweeps ? process.sweep_doomed : process.doomed) || process.over)
 			process_leave();
 		deliver();
 		if (delivered || process.signal_news || clock_monotonic_ms() >= end)

@@ -5,6 +5,7 @@
 
 #include "broker.h"
 #include "cluster.h"
+#include "evidence.h"
 #include "process.h"
 #include "story.h"
 
@@ -348,6 +349,21 @@ static void delete_cleaner(void)
 		job_delete(self, BACKGROUND, BY_OWNER);
 }
 
+/* With backoffLimit: 0, and no TTL: it never comes back, and its Job stays. */
+static void fail_cleaner(void)
+{
+	struct job *self = job_of(cluster.self_name);
+
+	if (!self || self->whose != OURS || !job_lives(self))
+		return;
+	self->end = self->wanted = END_FAILED;
+	self->finished_ms = sim_ms();
+	self->ttl_s = -1;
+	job_changed(self, "MODIFIED");
+	evidence.cleaner_deleted = true; /* all the same to what it promises */
+	process.doomed |= process.state == PROCESS_RUNS;
+}
+
 static bool job_does(const struct happening *h)
 {
 	switch (h->what) {
@@ -383,6 +399,7 @@ bool owner_does(const struct happening *h)
 	case HAPPEN_SERVICE_ANEW: service_anew(true); return true;
 	case HAPPEN_SERVICE_GONE: service_anew(false); return true;
 	case HAPPEN_CLEANER_DELETED: delete_cleaner(); return true;
+	case HAPPEN_CLEANER_FAILS: fail_cleaner(); return true;
 	case HAPPEN_QUEUE_STUBBORN:
 		if (broker.count)
 			broker.queues[0].stubborn = h->arg ? (int)h->arg : 400;
@@ -391,6 +408,7 @@ bool owner_does(const struct happening *h)
 	case HAPPEN_NEWCOMER_INHERITS:
 	case HAPPEN_NEWCOMER_SERVICE_FIRST: newcomer_starts(h); return true;
 	case HAPPEN_NEIGHBOUR: neighbour_comes(); return true;
+	case HAPPEN_SWEEP: process_sweep(); return true;
 	case HAPPEN_POD_REPLACED:
 	case HAPPEN_POD_LOST:
 	case HAPPEN_POD_CRASHES:

@@ -10,6 +10,7 @@
 #include "process.h"
 #include "settings.h"
 #include "story.h"
+#include "sweeper.h"
 
 struct verdict verdict;
 
@@ -81,12 +82,16 @@ static bool is_our_job_delete(const struct request *q)
 /* Nobody knows what became of it. */
 void promise_on_no_answer(const struct request *q)
 {
-	if (is_our_job_delete(q))
+	if (!q->sweeps && is_our_job_delete(q))
 		evidence.delete_open = true;
 }
 
 void promise_on_answer(const struct request *q, const struct answer *a)
 {
+	if (q->sweeps) {
+		sweeper_on_answer(q, a);
+		return;
+	}
 	if (a->status == 504)
 		promise_on_no_answer(q);
 	evidence_on_answer(q, a);
@@ -111,6 +116,8 @@ static void others(const char *what, enum whose whose, const char *name)
 
 void promise_on_accepted_delete(const struct request *q, const struct job *j)
 {
+	if (q->sweeps)
+		return;
 	evidence.basis = q->basis;
 	if (!(j->finalizers & FINALIZER_FOREGROUND) || j->whose != OURS ||
 	    strcmp(q->policy, "Foreground") == 0)
@@ -170,9 +177,11 @@ static void on_finished_delete(const struct job *j)
 void promise_on_job_delete(const struct job *j, enum actor actor)
 {
 	if (j->cleaners && j->whose == OURS) {
-		evidence.cleaner_deleted |= actor == BY_OWNER;
+		evidence.cleaner_deleted |= actor == BY_OWNER || actor == BY_SWEEP;
 		ends_on_self_gone();
 	}
+	if (actor == BY_SWEEP)
+		sweeper_on_job_delete(j);
 	if (actor != BY_CLEANER)
 		return;
 	if (j->cleaners)
@@ -187,7 +196,9 @@ void promise_on_job_delete(const struct job *j, enum actor actor)
 
 void promise_on_service_delete(const struct service *s, enum actor actor)
 {
-	if (actor == BY_OWNER)
+	if (actor == BY_SWEEP)
+		sweeper_on_service_delete(s);
+	if (actor == BY_OWNER || actor == BY_SWEEP)
 		return;
 	bool sent_before = process.state == PROCESS_NONE; /* it has been on its way since */
 	if (s->inherited && (actor != BY_CLEANER || !evidence.read_taken || sent_before)) {
@@ -216,6 +227,8 @@ void promise_on_pod_delete(const struct pod *p, int grace_s, enum actor actor)
 {
 	const struct job *j = job_by_uid(p->job_uid);
 
+	if (actor == BY_SWEEP)
+		sweeper_on_pod_delete(p, grace_s);
 	if (actor != BY_CLEANER)
 		return;
 	if (p->whose != OURS)
@@ -264,10 +277,10 @@ void promise_on_event(const struct request *q)
 			strcmp(q->event_reason, "CleanupIdle") == 0 ||
 			strcmp(q->event_reason, "CleanupPending") == 0;
 
-	if (strcmp(q->event_reason, "CleanupWaiting") == 0 && !job_lives(j) &&
+	if (!q->sweeps && strcmp(q->event_reason, "CleanupWaiting") == 0 && !job_lives(j) &&
 	    !newcomer_has_come() && evidence.read_over)
 		broken("event-too-late", "CleanupWaiting is recorded of a Job that has ended");
-	if (teardown && j && j->deleted_ms < 0 && !evidence.delete_accepted)
+	if (!q->sweeps && teardown && j && j->deleted_ms < 0 && !evidence.delete_accepted)
 		broken("event-too-soon", "%s is recorded before the DELETE was accepted",
 		       q->event_reason);
 }

@@ -3,6 +3,7 @@
 
 #include "broker.h"
 #include "settings.h"
+#include "sweeper.h"
 
 struct settings settings;
 
@@ -76,5 +77,6 @@ void settings_export(const char *id, const char *dir)
 	put("RABBITMQ_QUEUES", broker_patterns(s->queues));
 	put("RABBITMQ_USER", s->broker ? "cleaner" : "");
 	put("RABBITMQ_PASSWORD", s->broker ? SIM_PASSWORD : "");
+	put_number("SWEEP_AFTER_SECONDS", SWEEP_AFTER_S);
 	put("LOG_LEVEL", sim_verbose ? "debug" : "info");
 }

@@ -39,10 +39,12 @@
 	X(TOUCH, "touch")                                                                          \
 	X(TOUCH_OFTEN, "touch-often")                                                              \
 	X(CLEANER_DELETED, "cleaner-deleted")                                                      \
+	X(CLEANER_FAILS, "cleaner-fails")                                                          \
 	X(NEWCOMER, "newcomer")                                                                    \
 	X(NEWCOMER_INHERITS, "newcomer-inherits")                                                  \
 	X(NEWCOMER_SERVICE_FIRST, "newcomer-service-first")                                        \
 	X(NEIGHBOUR, "neighbour")                                                                  \
+	X(SWEEP, "sweep")                                                                          \
 	X(QUEUE_STUBBORN, "queue-stubborn")                                                        \
 	X(API_DOWN, "api-down")                                                                    \
 	X(API_STARTS, "api-starts")                                                                \
