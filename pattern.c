@@ -45,11 +45,12 @@ int pattern_parse(const char *s, size_t n, const char *id, struct pattern *ret, 
 		p.text[len++] = skip ? ID : s[i];
 		i += skip ? skip : 1;
 	}
+	bool any = strcmp(id, VARIABLE) == 0; /* a sweep: for every id */
 	if (!ids)
 		return err_set(err, EINVAL,
 			       "'%.*s': want the job's id in each, " VARIABLE
-			       " or '%s': others' queues are never to be meant",
-			       (int)n, s, id);
+			       "%s%s%s: others' queues are never to be meant",
+			       (int)n, s, any ? "" : " or '", any ? "" : id, any ? "" : "'");
 	*ret = p;
 	return 0;
 }

@@ -22,7 +22,8 @@ struct pattern {
 /*
  * Parses @n bytes, a `*` at their end meaning a prefix: `$JOB_ID` stands for @id, and so does the
  * id itself where it stands by itself: `1` is not in `grpc-job-12-`. Without either it is refused:
- * no pattern may mean every queue. Returns 0, or -EINVAL with what is allowed in @err.
+ * no pattern may mean every queue. @id `$JOB_ID` itself: a sweep's, for every id. Returns 0, or
+ * -EINVAL with what is allowed in @err.
  */
 int pattern_parse(const char *s, size_t n, const char *id, struct pattern *ret, struct err *err);
 

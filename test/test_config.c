@@ -459,8 +459,9 @@ static void each_id_of_a_sweep(void **state)
 	assert_int_equal(config_name(&cfg, "12-70788"), 0); /* as long as there can be */
 	assert_int_equal(config_name(&cfg, "12-707880"), -EINVAL);
 	assert_int_equal(config_name(&cfg, "1.1"), -EINVAL);
-	assert_int_equal(load(&cfg, ENV(BROKER, "RABBITMQ_QUEUES=a-3-3", "JOB_ID=3-3"), NULL).count,
-			 1);
+	struct complaints c = load(&cfg, ENV(BROKER, "RABBITMQ_QUEUES=a-3-3", "JOB_ID=3-3"), NULL);
+	assert_int_equal(c.count, 1);
+	assert_non_null(strstr(c.text, "want the job's id in each, $JOB_ID: others'"));
 	assert_int_equal(load(&cfg, ENV(BROKER, "RABBITMQ_QUEUE_PREFIX=a-3-3-"), NULL).count, 1);
 }
 
