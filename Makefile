@@ -275,10 +275,11 @@ static: libs
 		$$(grep -q archive $(S)/openssl/source-version && echo $(ARCHIVE_MAX) || echo $(STATIC_MAX))
 	static/spdx.sh $(S) $(PROG) $(VERSION) '$(STATIC_CC)' >$(S)/sbom.spdx.json
 
-# What only the static binary can show: under seccomp.json, and its memory.
+# What only the static binary can show: under seccomp.json, its memory, and tens of thousands of things.
 static-test: deps static
 	$(PY) -m pytest -q test/test_seccomp.py test/test_footprint.py test/test_rabbitmq.py \
-		-k 'seccomp or footprint or 20_000'
+		test/test_sweep.py test/test_sweep_queues.py \
+		-k 'seccomp or footprint or 20_000 or thousand'
 
 # Each system call of the static binary, and what seccomp.json makes of it.
 seccomp-trace: deps static

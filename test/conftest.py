@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
+import cleaner as cleaner_module
 from broker import PASSWORD, USER, Broker, missing_packages
-from cleaner import BINARY, Cleaner
+from cleaner import BINARY, Cleaner, static_binary
 from fakekube import FakeKube
 from fakekube.pki import Authority
 from manifests import required_rules
@@ -153,6 +154,14 @@ def world(version, tmp_path):
             yield world
         finally:
             world.close()
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """For many thousands of things: the image's program, which `make static-test` makes first."""
+    if not static_binary():
+        pytest.skip("no static binary: make static")
+    monkeypatch.setattr(cleaner_module, "BINARY", static_binary())
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,7 @@ import urllib.parse
 
 import pytest
 
-import cleaner as cleaner_module
 from broker import PASSWORD, SECRET, USER, quote
-from cleaner import BINARY, static_binary
 from conftest import JOB, JOB_ID, SELF, SERVICE
 from fakekube.pki import default_pki
 from faultproxy import FaultProxy, answer, cut, huge, lose, never, reset, slow
@@ -252,10 +250,9 @@ def memory_of(cleaner, key):
                 if line.startswith(key + ":")) * 1024
 
 
-def test_20_000_queues_of_others_cost_nothing(rabbit, monkeypatch):
+@pytest.mark.usefixtures("shipped")
+def test_20_000_queues_of_others_cost_nothing(rabbit):
     """Of them, nothing is transferred and nothing is kept; ours are more than a page."""
-    static = static_binary()
-    monkeypatch.setattr(cleaner_module, "BINARY", static or BINARY)
     rabbit.broker.declare(rabbit.vhost, "foreign", "x-" + PREFIX)
     rabbit.broker.clone(rabbit.vhost, "foreign", 20_000)
     rabbit.ours(*(f"{'q' * 150}{i}" for i in range(300)))
@@ -274,10 +271,7 @@ def test_20_000_queues_of_others_cost_nothing(rabbit, monkeypatch):
         "total_count"] == 20_002
     assert rabbit.proxy.sent < 200_000
     assert len(rabbit.targets("GET")) <= 10     # each costs the broker a look at all of them
-    if "ASAN_OPTIONS" in os.environ:
-        return
-    if static:
-        assert memory[SELF]["VmHWM"] <= 6_000_000
+    assert memory[SELF]["VmHWM"] <= 6_000_000
     assert memory[SELF]["VmHWM"] - memory[JOB]["VmRSS"] < 1_000_000
 
 

