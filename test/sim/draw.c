@@ -382,7 +382,7 @@ static void comes_under_a_sweep(bool service)
 		else if (story.h[i].what == HAPPEN_JOB)
 			story.h[i].at_ms = service ? at + in(SEC(1), SEC(50)) : at;
 	}
-	story_add(at - in(-100, story.latency_ms * 8), HAPPEN_SWEEP, 0, 0);
+	story_add(at - in(-100, INT64_C(8) * story.latency_ms), HAPPEN_SWEEP, 0, 0);
 }
 
 /*
