@@ -20,16 +20,20 @@ import tempfile
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CORE = ["test_world", "test_evidence", "test_plan", "test_ends", "test_lives", "test_chaos"]
+CORE = ["test_world", "test_evidence", "test_container", "test_plan", "test_ends", "test_lives",
+        "test_chaos", "test_waits", "test_sweep"]
 UNITS = {
     "asked.c": ["test_asked", *CORE],
-    "fate.c": ["test_ends", "test_plan", "test_lives", "test_world"],
+    "fate.c": ["test_ends", "test_plan", "test_lives", "test_world", "test_sweep"],
     "fold.c": CORE,
+    "leftover.c": ["test_leftover"],
     "look.c": CORE,
     "metrics.c": ["test_metrics", "test_idle", "test_evidence"],
     "pattern.c": ["test_pattern", "test_walks"],
-    "plan.c": ["test_plan", "test_ends", "test_lives", "test_chaos"],
+    "plan.c": ["test_plan", "test_ends", "test_lives", "test_chaos", "test_container",
+               "test_waits", "test_sweep"],
     "queues.c": ["test_queues", "test_walks", "test_ends", "test_lives"],
+    "waits.c": ["test_waits"],
     "world.c": CORE,
 }
 SURVIVORS = ROOT / "test/mutants.survivors"
