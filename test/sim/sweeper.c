@@ -32,7 +32,8 @@ static struct {
 		char service[UID_BYTES], cleaner[UID_BYTES];
 		char id[NAME_BYTES];
 	} left[SERVICES + JOBS]; /* old, and without a Job, when it began */
-	int left_count;
+	int  left_count;
+	bool untold; /* of a cleaner: an empty list of Jobs, or that another one has its name */
 } s;
 
 static const char *behind(const char *name, const char *prefix)
@@ -131,6 +132,9 @@ void sweeper_on_answer(const struct request *q, const struct answer *a)
 	if (s.before_ms < 0 && q->verb == VERB_LIST && q->resource != RES_QUEUES &&
 	    a->status == 200)
 		s.before_ms = sim_ms() / 1000 * 1000 - AFTER_MS;
+	s.untold |= q->resource == RES_JOBS &&
+		    (q->verb == VERB_LIST ? t->told == TOLD_NO_JOB
+					  : q->verb == VERB_DELETE && a->status == 409);
 	if (q->verb != VERB_GET || (t->told != TOLD_JOB && t->told != TOLD_NO_JOB))
 		return;
 	struct read *r = read_of(q->name);
@@ -242,7 +246,7 @@ static bool is_there_still(int i)
 			return true;
 	for (const struct job *j = cluster.jobs; j < cluster.jobs + JOBS; j++)
 		if (j->there && j->deleted_ms < 0 && strcmp(j->uid, s.left[i].cleaner) == 0)
-			return true;
+			return !s.untold; /* that is the next sweep's */
 	return false;
 }
 
