@@ -89,74 +89,75 @@ static const char *check(struct idle_count *c, char what, int64_t at_ms, int64_t
 	return idle_count_add(c, r, what == 'u' ? NULL : &m, at_ms, 1000);
 }
 
+static const char gap[] = "too long without an idle reading", pods[] = "other pods",
+		  samples[] = "too long between two samples";
+static const struct {
+	const char *checks;
+	uint32_t    count, distinct;
+	const char *cleared; /* by the last of them */
+} run_rows[] = {
+	{ "", 0, 0, NULL },
+	{ "i", 1, 1, NULL },
+	{ "iiii", 4, 4, NULL },
+	{ "iiiii", 5, 5, NULL },
+	{ "iiiiii", 6, 6, NULL },
+	{ "issss", 5, 1, NULL },
+	{ "isssss", 6, 1, NULL },
+	{ "issssi", 6, 2, NULL },
+	{ "isiss", 5, 2, NULL },
+	{ "iosos", 5, 1, NULL }, /* replicas that alternate do not make samples new */
+	{ "iiiia", 0, 0, "active" },
+	{ "a", 0, 0, NULL },
+	{ "iiiiaa", 0, 0, NULL },
+	{ "iiiiai", 1, 1, NULL },
+	{ "aiiiii", 5, 5, NULL },
+	/* unknown leaves the count as it is */
+	{ "iiiiu", 4, 4, NULL },
+	{ "iiiik", 4, 4, NULL },
+	{ "iiiiui", 5, 5, NULL },
+	{ "iuiuiuiui", 5, 5, NULL },
+	{ "uuuuu", 0, 0, NULL },
+	{ "uuuuui", 1, 1, NULL },
+	/* a gap of more than three intervals */
+	{ "iiiiuui", 5, 5, NULL },
+	{ "iiiiuuu", 4, 4, NULL },
+	{ "iiiiuuuu", 0, 0, gap },
+	{ "iiiiuuui", 1, 1, gap },
+	{ "iiiizzzi", 1, 1, gap },
+	{ "iiiizzi", 5, 5, NULL },
+	/* ... or windows: of six intervals, here */
+	{ "wuuuuuw", 2, 2, NULL },
+	{ "wuuuuuuw", 1, 1, gap },
+	{ "wuuuuuu", 1, 1, NULL },
+	/* ... and in the samples' own time */
+	{ "ii3", 3, 3, NULL },
+	{ "ii4", 1, 1, samples },
+	{ "w6", 2, 2, NULL },
+	{ "w7", 1, 1, samples },
+	/* it is about certain pods */
+	{ "iiiip", 1, 1, pods },
+	{ "iiiipp", 2, 2, NULL },
+	{ "iiiin", 0, 0, pods },
+	{ "iiiiq", 0, 0, pods },
+	{ "ppppi", 1, 1, pods },
+	{ "q", 0, 0, NULL },
+};
+
 static void runs(void **state)
 {
-	static const char gap[] = "too long without an idle reading", pods[] = "other pods",
-			  samples[] = "too long between two samples";
-	static const struct {
-		const char *checks;
-		uint32_t    count, distinct;
-		const char *cleared; /* by the last of them */
-	} rows[] = {
-		{ "", 0, 0, NULL },
-		{ "i", 1, 1, NULL },
-		{ "iiii", 4, 4, NULL },
-		{ "iiiii", 5, 5, NULL },
-		{ "iiiiii", 6, 6, NULL },
-		{ "issss", 5, 1, NULL },
-		{ "isssss", 6, 1, NULL },
-		{ "issssi", 6, 2, NULL },
-		{ "isiss", 5, 2, NULL },
-		{ "iosos", 5, 1, NULL }, /* replicas that alternate do not make samples new */
-		{ "iiiia", 0, 0, "active" },
-		{ "a", 0, 0, NULL },
-		{ "iiiiaa", 0, 0, NULL },
-		{ "iiiiai", 1, 1, NULL },
-		{ "aiiiii", 5, 5, NULL },
-		/* unknown leaves the count as it is */
-		{ "iiiiu", 4, 4, NULL },
-		{ "iiiik", 4, 4, NULL },
-		{ "iiiiui", 5, 5, NULL },
-		{ "iuiuiuiui", 5, 5, NULL },
-		{ "uuuuu", 0, 0, NULL },
-		{ "uuuuui", 1, 1, NULL },
-		/* a gap of more than three intervals */
-		{ "iiiiuui", 5, 5, NULL },
-		{ "iiiiuuu", 4, 4, NULL },
-		{ "iiiiuuuu", 0, 0, gap },
-		{ "iiiiuuui", 1, 1, gap },
-		{ "iiiizzzi", 1, 1, gap },
-		{ "iiiizzi", 5, 5, NULL },
-		/* ... or windows: of six intervals, here */
-		{ "wuuuuuw", 2, 2, NULL },
-		{ "wuuuuuuw", 1, 1, gap },
-		{ "wuuuuuu", 1, 1, NULL },
-		/* ... and in the samples' own time */
-		{ "ii3", 3, 3, NULL },
-		{ "ii4", 1, 1, samples },
-		{ "w6", 2, 2, NULL },
-		{ "w7", 1, 1, samples },
-		/* it is about certain pods */
-		{ "iiiip", 1, 1, pods },
-		{ "iiiipp", 2, 2, NULL },
-		{ "iiiin", 0, 0, pods },
-		{ "iiiiq", 0, 0, pods },
-		{ "ppppi", 1, 1, pods },
-		{ "q", 0, 0, NULL },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(run_rows); i++) {
 		struct idle_count c = { 0 };
 		int64_t           at_ms = 50000, sample_ms = NOW;
 		const char       *cleared = NULL;
 
-		print_message("  '%s'\n", rows[i].checks);
-		for (const char *s = rows[i].checks; *s; s++, at_ms += 1000)
+		print_message("  '%s'\n", run_rows[i].checks);
+		for (const char *s = run_rows[i].checks; *s; s++, at_ms += 1000)
 			cleared = check(&c, *s, at_ms, &sample_ms);
-		assert_int_equal(c.count, rows[i].count);
-		assert_int_equal(c.distinct, rows[i].distinct);
-		assert_string_equal(cleared ? cleared : "", rows[i].cleared ? rows[i].cleared : "");
+		assert_int_equal(c.count, run_rows[i].count);
+		assert_int_equal(c.distinct, run_rows[i].distinct);
+		assert_string_equal(cleared ? cleared : "",
+				    run_rows[i].cleared ? run_rows[i].cleared : "");
 	}
 }
 

@@ -10,91 +10,87 @@ static const char *last_reason(const struct stage *s)
 }
 
 /* The reason that is told at ten minutes. */
+static const struct {
+	const char *sentence, *tale, *reason, *words;
+} reasons[] = {
+	{ "busy", ALIVE TO_LINE "p", "busy", "in use: CPU 9m > 4m" },
+	{ "not before ten minutes", ALIVE "+599", "-", "" },
+	{ "the API server does not answer", ALIVE "+555 job:trouble +45 pods:p", "unread",
+	  "the Job cannot be read: no usable answer (status 503)" },
+	{ "the Job may not be read", ALIVE "+555 job:refused job:refused +45 pods:p", "unread",
+	  "the Job may not be read: no" },
+	{ "it never came", "cfg:missing=9000 self list:empty watch job:absent +600", "awaited",
+	  "the Job is not there yet" },
+	{ "held", ALIVE "+555 job:hold=true +45 pods:p", "held", "held: cleanup-grpc/hold=true" },
+	{ "suspended", ALIVE "+555 job:suspended +45 pods", "suspended", "the Job is suspended" },
+	{ "its DELETE was refused",
+	  ALIVE "+555 job metrics delete-job:refused delete-job:refused +45 pods:p", "refused",
+	  "the Job's DELETE was refused: no" },
+	{ "... but it is busy now",
+	  ALIVE "+555 job metrics delete-job:refused delete-job:refused metrics:cpu=9 +45 "
+		"pods:p",
+	  "busy", "in use: CPU 9m > 4m" },
+	{ "it is about to end", ALIVE "+555 job:ending=FailureTarget +45 pods:p", "ending",
+	  "it ends, but has not: FailureTarget" },
+	{ "a container has ended beside one that runs on", ALIVE TO_LINE "p/ended3/side",
+	  "container-ended",
+	  "container grpc has ended with exit code 3, and side runs on: see "
+	  "TARGET_CONTAINER" },
+	{ "... which is not the one that is judged",
+	  "cfg:container=side " ALIVE TO_LINE "p/ended3/side", "unknown",
+	  "CPU unknown: TARGET_CONTAINER is not in the metrics of each pod" },
+	{ "... which is, and may be started again",
+	  "cfg:container=grpc " ALIVE TO_LINE "p/ended3?/side", "container-ended",
+	  "container grpc has ended with exit code 3, and side runs on: it may be started "
+	  "again, or another pod be wanted" },
+	{ "nothing runs on", ALIVE TO_LINE "p/ended3", "busy", "in use: CPU 9m > 4m" },
+	{ "no pod has the container that is judged", "cfg:container=other " ALIVE TO_LINE "p",
+	  "no-such-container", "no pod has the container TARGET_CONTAINER=other" },
+	{ "not scheduled", ALIVE "+555 job metrics:none +45 pods:p/pending/unscheduled",
+	  "unscheduled", "pod p is " },
+	{ "... which is no matter while another one works", ALIVE TO_LINE "p,q/pending/unscheduled",
+	  "busy", "in use: CPU 9m > 4m" },
+	{ "a container waits", ALIVE "+555 job metrics:none +45 pods:p/pending/waiting",
+	  "container-waits", "pod p: " },
+	{ "its node is lost", ALIVE "+555 job metrics:none +45 pods:p/lost99", "lost-node",
+	  "pod p should have gone by now, its node does not tell" },
+	{ "no pod", ALIVE "+555 job metrics:none +45 pods", "no-pod",
+	  "none of its pods is there, or runs" },
+	{ "idleness is not checked",
+	  "cfg:nocheck self list watch service job adopt +555 job +45 "
+	  "pods:p",
+	  "unchecked", "it has not ended; idleness is not to be checked" },
+	{ "metrics are refused", ALIVE "+555 job metrics:refused metrics:refused +45 pods:p",
+	  "metrics-refused", "metrics may not be read: no" },
+	{ "samples come too seldom",
+	  ALIVE "+500 metrics:at=500 +10 metrics:at=500 +10 metrics:at=500 +10 "
+		"metrics:at=500 +10 metrics:at=500 +10 job metrics:at=500 +50 pods:p",
+	  "samples", "samples come too seldom for the interval: 1 of 2 in 6 idle checks" },
+	{ "it is counted", ALIVE "+555 job metrics +45 pods:p", "counting",
+	  "idle at 1 of 5 checks" },
+	{ "nothing is known", ALIVE "+555 job metrics:trouble +45 pods:p", "unknown",
+	  "CPU unknown: the metrics API did not answer" },
+	{ "the list fails: what else is known", ALIVE "+555 job metrics:none +45 pods:trouble",
+	  "unknown", "CPU unknown: no metrics of the job's pods" },
+	{ "the list does not come", ALIVE "+555 job metrics:none +74", "-", "" },
+	{ "... for half a minute", ALIVE "+555 job metrics:none +75", "unknown",
+	  "CPU unknown: no metrics of the job's pods" },
+	{ "one that is a minute old will do",
+	  ALIVE "+545 pods:p/pending/waiting metrics:none "
+		"+55",
+	  "container-waits", "pod p: " },
+};
+
 static void the_reason(void **state)
 {
-	static const struct {
-		const char *sentence, *tale, *reason, *words;
-	} rows[] = {
-		{ "busy", ALIVE TO_LINE "p", "busy", "in use: CPU 9m > 4m" },
-		{ "not before ten minutes", ALIVE "+599", "-", "" },
-		{ "the API server does not answer", ALIVE "+555 job:trouble +45 pods:p", "unread",
-		  "the Job cannot be read: no usable answer (status 503)" },
-		{ "the Job may not be read", ALIVE "+555 job:refused job:refused +45 pods:p",
-		  "unread", "the Job may not be read: no" },
-		{ "it never came", "cfg:missing=9000 self list:empty watch job:absent +600",
-		  "awaited", "the Job is not there yet" },
-		{ "held", ALIVE "+555 job:hold=true +45 pods:p", "held",
-		  "held: cleanup-grpc/hold=true" },
-		{ "suspended", ALIVE "+555 job:suspended +45 pods", "suspended",
-		  "the Job is suspended" },
-		{ "its DELETE was refused",
-		  ALIVE "+555 job metrics delete-job:refused delete-job:refused +45 pods:p",
-		  "refused", "the Job's DELETE was refused: no" },
-		{ "... but it is busy now",
-		  ALIVE "+555 job metrics delete-job:refused delete-job:refused metrics:cpu=9 +45 "
-			"pods:p",
-		  "busy", "in use: CPU 9m > 4m" },
-		{ "it is about to end", ALIVE "+555 job:ending=FailureTarget +45 pods:p", "ending",
-		  "it ends, but has not: FailureTarget" },
-		{ "a container has ended beside one that runs on", ALIVE TO_LINE "p/ended3/side",
-		  "container-ended",
-		  "container grpc has ended with exit code 3, and side runs on: see "
-		  "TARGET_CONTAINER" },
-		{ "... which is not the one that is judged",
-		  "cfg:container=side " ALIVE TO_LINE "p/ended3/side", "unknown",
-		  "CPU unknown: TARGET_CONTAINER is not in the metrics of each pod" },
-		{ "... which is, and may be started again",
-		  "cfg:container=grpc " ALIVE TO_LINE "p/ended3?/side", "container-ended",
-		  "container grpc has ended with exit code 3, and side runs on: it may be started "
-		  "again, or another pod be wanted" },
-		{ "nothing runs on", ALIVE TO_LINE "p/ended3", "busy", "in use: CPU 9m > 4m" },
-		{ "no pod has the container that is judged",
-		  "cfg:container=other " ALIVE TO_LINE "p", "no-such-container",
-		  "no pod has the container TARGET_CONTAINER=other" },
-		{ "not scheduled", ALIVE "+555 job metrics:none +45 pods:p/pending/unscheduled",
-		  "unscheduled", "pod p is " },
-		{ "... which is no matter while another one works",
-		  ALIVE TO_LINE "p,q/pending/unscheduled", "busy", "in use: CPU 9m > 4m" },
-		{ "a container waits", ALIVE "+555 job metrics:none +45 pods:p/pending/waiting",
-		  "container-waits", "pod p: " },
-		{ "its node is lost", ALIVE "+555 job metrics:none +45 pods:p/lost99", "lost-node",
-		  "pod p should have gone by now, its node does not tell" },
-		{ "no pod", ALIVE "+555 job metrics:none +45 pods", "no-pod",
-		  "none of its pods is there, or runs" },
-		{ "idleness is not checked",
-		  "cfg:nocheck self list watch service job adopt +555 job +45 "
-		  "pods:p",
-		  "unchecked", "it has not ended; idleness is not to be checked" },
-		{ "metrics are refused",
-		  ALIVE "+555 job metrics:refused metrics:refused +45 pods:p", "metrics-refused",
-		  "metrics may not be read: no" },
-		{ "samples come too seldom",
-		  ALIVE "+500 metrics:at=500 +10 metrics:at=500 +10 metrics:at=500 +10 "
-			"metrics:at=500 +10 metrics:at=500 +10 job metrics:at=500 +50 pods:p",
-		  "samples", "samples come too seldom for the interval: 1 of 2 in 6 idle checks" },
-		{ "it is counted", ALIVE "+555 job metrics +45 pods:p", "counting",
-		  "idle at 1 of 5 checks" },
-		{ "nothing is known", ALIVE "+555 job metrics:trouble +45 pods:p", "unknown",
-		  "CPU unknown: the metrics API did not answer" },
-		{ "the list fails: what else is known",
-		  ALIVE "+555 job metrics:none +45 pods:trouble", "unknown",
-		  "CPU unknown: no metrics of the job's pods" },
-		{ "the list does not come", ALIVE "+555 job metrics:none +74", "-", "" },
-		{ "... for half a minute", ALIVE "+555 job metrics:none +75", "unknown",
-		  "CPU unknown: no metrics of the job's pods" },
-		{ "one that is a minute old will do",
-		  ALIVE "+545 pods:p/pending/waiting metrics:none "
-			"+55",
-		  "container-waits", "pod p: " },
-	};
 	static struct stage s;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		print_message("  %s\n", rows[i].sentence);
-		stage_open(&s, rows[i].tale);
-		assert_string_equal(last_reason(&s), rows[i].reason);
-		assert_string_equal(s.w.waiting.words, rows[i].words);
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		print_message("  %s\n", reasons[i].sentence);
+		stage_open(&s, reasons[i].tale);
+		assert_string_equal(last_reason(&s), reasons[i].reason);
+		assert_string_equal(s.w.waiting.words, reasons[i].words);
 		stage_close(&s);
 	}
 }
