@@ -192,23 +192,25 @@ def test_a_hold_does_not_keep_what_has_ended_and_a_grace_does(world):
     world.wait_gone()
 
 
-def test_a_delete_that_is_refused_leaves_all_as_it_is(world):
+def ends_without(world, *right):
+    """The server ends beside a cleaner that lacks a right. Returns that."""
     pair(world)
-    world.kube.deny("batch", "jobs", "delete")
+    world.kube.deny(*right)
     cleaner = world.watched(**JUDGED)
     cleaner.wait_log(msg="active")
     server_ends(world)
+    return cleaner
+
+
+def test_a_delete_that_is_refused_leaves_all_as_it_is(world):
+    cleaner = ends_without(world, "batch", "jobs", "delete")
     cleaner.wait_log(msg="permission missing", verb="delete", resource="jobs")
     assert world.kube.service(SERVICE) and cleaner.process.poll() is None
     world.kube.wait_for(lambda: [e["reason"] for e in world.kube.events()] == ["CleanupRefused"])
 
 
 def test_where_pods_may_not_be_listed_nothing_tells_and_check_says_so(world):
-    pair(world)
-    world.kube.deny("", "pods", "list")
-    cleaner = world.watched(**JUDGED)
-    cleaner.wait_log(msg="active")
-    server_ends(world)
+    ends_without(world, "", "pods", "list")
     many_checks(world)
     assert world.deletions() == []
     check = world.run("--check", LOG_FORMAT="json", **JUDGED)
