@@ -50,6 +50,12 @@ static void note_answer(struct world *w, const struct answer *r, int64_t now)
 	asked_take(&w->asked[r->ask], &r->is, ++w->seq, believed, w->over.trigger, now);
 }
 
+/* A sweep that comes upon something young has been overtaken: see fate.h. */
+static void note_age(struct world *w, const struct config *cfg, int64_t created_ms)
+{
+	w->young |= created_ms < 0 || created_ms > cfg->swept_before_ms;
+}
+
 /* ---- Who has the name ---- */
 
 /* Behind the read of a Service, our Job still had its name: so no newcomer can have made it. */
@@ -342,8 +348,11 @@ static void fold_pods(struct world *w, const struct config *cfg, struct answer *
 	k8s_pods_fini(&w->pods.list);
 	w->pods.list = r->pods;
 	r->pods = (struct k8s_pods){ 0 };
-	for (size_t i = 0; i < w->pods.list.count; i++)
-		w->ever_ran |= w->pods.list.items[i].ready || w->pods.list.items[i].ran;
+	for (size_t i = 0; i < w->pods.list.count; i++) {
+		const struct k8s_pod *p = &w->pods.list.items[i];
+		w->ever_ran |= p->ready || p->ran;
+		note_age(w, cfg, p->created_ms);
+	}
 	if ((w->gone_ms && r->is.sent > w->gone) || w->over.trigger == TRIGGER_MISSING)
 		w->pods.empty = w->pods.list.count ? 0 : w->pods.empty ? w->pods.empty : w->seq;
 	if (w->idle.gathering && r->is.sent >= w->idle.gathering)
@@ -411,11 +420,13 @@ static void fold_delete_pod(struct world *w, const struct answer *r, int64_t now
 		w->pods.act_ms = now + 20000;
 }
 
-static void fold_service(struct world *w, const struct answer *r, int64_t now)
+static void fold_service(struct world *w, const struct config *cfg, const struct answer *r,
+			 int64_t now)
 {
 	struct service *s = &w->service;
 
 	if (r->is.what == K8S_OK) {
+		note_age(w, cfg, r->service.created_ms);
 		s->known = THERE;
 		s->absent = 0;
 		set_uid(s->uid, r->service.uid);
@@ -463,9 +474,10 @@ static void fold_adopt(struct world *w, const struct answer *r, int64_t now)
 }
 
 /* Read late, one that was created since we started is a newer cleaner's. */
-static void fold_self(struct world *w, const struct answer *r)
+static void fold_self(struct world *w, const struct config *cfg, const struct answer *r)
 {
 	if (r->is.what == K8S_OK) {
+		note_age(w, cfg, r->job.created_ms);
 		set_uid(w->self_uid, r->job.uid);
 		w->self_theirs = w->over.trigger && w->skewed &&
 				 r->job.created_ms > w->started_unix_ms + SLACK_MS;
@@ -510,11 +522,11 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	world_forgive(w, now);
 	note_answer(w, r, now);
 	switch (r->ask) {
-	case ASK_SELF: fold_self(w, r); break;
+	case ASK_SELF: fold_self(w, cfg, r); break;
 	case ASK_LIST: fold_list(w, r, now); break;
 	case ASK_WATCH: break; /* world_watch_ended() */
 	case ASK_JOB: fold_job(w, r, now); break;
-	case ASK_SERVICE: fold_service(w, r, now); break;
+	case ASK_SERVICE: fold_service(w, cfg, r, now); break;
 	case ASK_ADOPT: fold_adopt(w, r, now); break;
 	case ASK_METRICS: fold_metrics(w, cfg, r); break;
 	case ASK_POD_METRICS: fold_pod_metrics(w, cfg, r); break;
@@ -535,7 +547,6 @@ void world_fold(struct world *w, const struct config *cfg, struct answer *r, int
 	case ASK_DELETE_QUEUE: fold_broker(w, cfg, r, now); break;
 	case ASK_DELETE_SELF: fold_delete_self(w, r); break;
 	}
-	world_note_age(w, cfg, r);
 	settle(w, cfg, now);
 }
 

@@ -112,22 +112,6 @@ bool job_is_left(const struct k8s_job *j, const struct config *cfg)
 	       j->finished_ms + kept <= cfg->swept_before_ms;
 }
 
-void world_note_age(struct world *w, const struct config *cfg, const struct answer *r)
-{
-	int64_t youngest = INT64_MIN, oldest = INT64_MAX;
-	int64_t created = r->ask == ASK_SELF ? r->job.created_ms : r->service.created_ms;
-
-	if (!cfg->swept_before_ms || r->is.what != K8S_OK)
-		return;
-	if (r->ask == ASK_SELF || r->ask == ASK_SERVICE)
-		youngest = oldest = created;
-	for (size_t i = 0; r->ask == ASK_PODS && i < w->pods.list.count; i++) {
-		youngest = max_ms(youngest, w->pods.list.items[i].created_ms);
-		oldest = min_ms(oldest, w->pods.list.items[i].created_ms);
-	}
-	w->young |= youngest > cfg->swept_before_ms || oldest < 0;
-}
-
 bool idle_is_due(const struct world *w, const struct config *cfg, int64_t now)
 {
 	const struct idle *i = &w->idle;

@@ -175,7 +175,7 @@ struct world {
 	bool       self_deleted;
 	bool       self_theirs; /* another one has its name by now */
 
-	bool young; /* something of it is younger than a sweep may take */
+	bool young; /* of a sweep: something of it is younger than that may take, or may be */
 
 	bool event_due;   /* an Event is to be recorded: that the Job's DELETE was accepted */
 	bool refusal_due; /* ... or that it was refused */
@@ -321,9 +321,6 @@ struct answer {
 uint64_t world_sent(struct world *w, const struct config *cfg, enum ask a, int64_t now);
 
 void world_fold(struct world *w, const struct config *cfg, struct answer *r, int64_t now);
-
-/* Behind an answer: a sweep that comes upon something young has been overtaken. See fate.h. */
-void world_note_age(struct world *w, const struct config *cfg, const struct answer *r);
 
 /* One event of the watch. */
 void world_fold_event(struct world *w, const struct watch_event *ev);

@@ -215,7 +215,9 @@ static inline void stage_container(struct k8s_pod *p, const char *name, const ch
 static inline void stage_pod(const struct stage *s, const char *text, struct k8s_pod *p)
 {
 	*p = (struct k8s_pod){ .deletion_ms = -1,
-			       .created_ms = strstr(text, "/young") ? UNIX : UNIX - 86400000 };
+			       .created_ms = strstr(text, "/young")     ? UNIX
+					     : strstr(text, "/ageless") ? -1
+									: UNIX - 86400000 };
 	p->name[0] = text[0];
 	(void)snprintf(p->uid, sizeof(p->uid), "uid-%c", text[0]);
 	p->finished = strstr(text, "/finished");
