@@ -9,18 +9,13 @@
 
 #define MANY 10 /* ids: of more, at most half may be leftovers */
 
-static _Noreturn void out_of_memory(void)
+/* @p, if there is memory for it. */
+static void *sure(void *p)
 {
-	log_error("cannot go on", LS("error", "out of memory"));
-	_exit(EXIT_FAILURE);
-}
-
-static char *copy(const char *s, size_t n)
-{
-	char *p = strndup(s, n);
-
-	if (!p)
-		out_of_memory();
+	if (!p) {
+		log_error("cannot go on", LS("error", "out of memory"));
+		_exit(EXIT_FAILURE);
+	}
 	return p;
 }
 
@@ -68,31 +63,20 @@ static struct leftover *find(const struct leftovers *l, const char *id, size_t n
 	return i < l->count && compare(&l->all[i], id, n, "") == 0 ? &l->all[i] : NULL;
 }
 
-static void grow(struct leftovers *l)
-{
-	size_t           room = l->room ? 2 * l->room : 64;
-	struct leftover *all = reallocarray(l->all, room, sizeof(*all));
-
-	if (!all)
-		out_of_memory();
-	l->all = all;
-	l->room = room;
-}
-
 /* @orphans: the uid of the Job that has left them, or "". */
 static struct leftover *add(struct leftovers *l, const char *id, size_t n, const char *orphans,
 			    int64_t created_ms)
 {
-	size_t i = place(l, id, n, orphans);
+	size_t           i = place(l, id, n, orphans);
+	struct leftover *o = l->all + i;
 
-	if (l->count == l->room)
-		grow(l);
-	struct leftover *o = &l->all[i];
 	if (i == l->count || compare(o, id, n, orphans) != 0) {
+		l->all = sure(reallocarray(l->all, l->count + 1, sizeof(*o)));
+		o = l->all + i;
 		memmove(o + 1, o, (l->count++ - i) * sizeof(*o));
-		*o = (struct leftover){ .id = copy(id, n), .newest_ms = INT64_MIN };
+		*o = (struct leftover){ .id = sure(strndup(id, n)), .newest_ms = INT64_MIN };
 		if (orphans[0]) {
-			o->uid = copy(orphans, strlen(orphans));
+			o->uid = sure(strdup(orphans));
 			o->has = HAS_ORPHANS;
 		}
 	}
@@ -126,7 +110,7 @@ void leftovers_add_job(void *leftovers, const struct k8s_item *item)
 		struct leftover *o = add(l, id, strlen(id), "", item->created_ms);
 		o->has |= HAS_JOB | (job_is_left(item->job, l->cfg) ? HAS_ENDED_JOB : 0);
 		free(o->uid);
-		o->uid = copy(item->job->uid, strlen(item->job->uid));
+		o->uid = sure(strdup(item->job->uid));
 	} else if (cleaner) {
 		struct leftover *o = add(l, cleaner, strlen(cleaner), "", item->created_ms);
 		o->has |= HAS_CLEANER | (item->job->active ? HAS_ACTIVE_CLEANER : 0);
@@ -222,7 +206,7 @@ void leftovers_add_queue(void *leftovers, const char *name, int64_t used_ms)
 	else if (r.owner && r.owner->has != HAS_QUEUES)
 		r.owner->has |= HAS_QUEUES;
 	else if (r.usual)
-		add(l, r.usual, r.usual_length, "", used_ms)->has |= HAS_QUEUES;
+		add(l, r.usual, r.usual_length, "", used_ms)->has = HAS_QUEUES;
 }
 
 /* ---- The verdict ---- */

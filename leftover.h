@@ -37,7 +37,7 @@ struct leftover {
 struct leftovers {
 	const struct config *cfg; /* borrowed; cfg->swept_before_ms divides young from old */
 	struct leftover     *all; /* owned */
-	size_t               count, room;
+	size_t               count;
 };
 
 void leftovers_fini(struct leftovers *l);

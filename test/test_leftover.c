@@ -11,7 +11,7 @@
  * One thing a word, in the order of a sweep's lists: `job:ID`, `service:ID`, `cleaner:ID`,
  * `pod:ID/UID`, `queue:NAME`. MODs behind a comma: `age=-5` (seconds before
  * BEFORE; default -1), `ended`, `held`, `active`, `deleting`, `unknown` (its age).
- * What is left is told as `ID:job,service ...`; `ID/UID` are orphans.
+ * What is left is told as `ID:job,service ...`, with the number of its pods; `ID/UID` are orphans.
  */
 static void add_word(struct leftovers *l, char *word)
 {
@@ -77,6 +77,8 @@ static void tell(const struct leftovers *l, struct buf *b)
 				assert_int_equal(buf_printf(b, "%s%s", sep, words[w]), 0);
 				sep = ",";
 			}
+		if (o->pods)
+			assert_int_equal(buf_printf(b, "(%u)", o->pods), 0);
 	}
 }
 
@@ -89,7 +91,7 @@ static void assert_rows(const struct row *rows, size_t n)
 	static struct config cfg = {
 		.swept_before_ms = BEFORE,
 		.sweep_max = 50,
-		.queues = { { "grpc-job-\1-", true }, { "\1.in", false }, { "x-\1+\1", true } },
+		.queues = { { "\1.in", false }, { "grpc-job-\1-", true }, { "x-\1+\1", true } },
 		.queue_count = 3
 	};
 	bool all = true;
@@ -122,6 +124,10 @@ static void assert_rows(const struct row *rows, size_t n)
 		assert_rows(rows, ARRAY_SIZE(rows));                                               \
 	}
 
+#define TEN     "a-23456789"
+#define FIFTY   TEN TEN TEN TEN TEN
+#define LONGEST FIFTY FIFTY FIFTY FIFTY FIFTY "abc"
+
 ROWS(ids,
      {
 	     { "nothing", "", "" },
@@ -132,12 +138,16 @@ ROWS(ids,
 	     { "both", "cleaner:1-1 service:1-1", "1-1:service,cleaner" },
 	     { "an ended Job", "job:1-1,ended", "1-1:job,ended" },
 	     { "... held", "job:1-1,ended,held", "" },
+	     { "... listed twice", "job:1-1,ended job:1-1,ended", "1-1:job,ended" },
+	     { "... behind its cleaner", "cleaner:1-1 job:1-1,ended", "1-1:job,ended,cleaner" },
 	     { "... and what is with it", "job:1-1,ended cleaner:1-1 service:1-1",
 	       "1-1:job,ended,service,cleaner" },
 	     { "an id that continues another", "job:1 service:1-1 job:1-1-1", "1-1:service" },
 	     { "in order", "cleaner:9 cleaner:10 service:1 service:9-1",
 	       "1:service 10:cleaner 9:cleaner 9-1:service" },
 	     { "no id", "service: cleaner: job:", "" },
+	     { "as long as can be", "service:" LONGEST, LONGEST ":service" },
+	     { "... and longer", "service:" LONGEST "d", "" },
 	     { "no id that there can be", "service:-1 cleaner:A service:a_b pod:A_b/B job:1-", "" },
      });
 
@@ -152,24 +162,28 @@ ROWS(ages, {
 		   { "an ended Job, young", "job:1-1,ended,age=1 service:1-1", "" },
 	   });
 
-ROWS(pods, {
-		   { "of no Job", "pod:1-1/B", "1-1:pods" },
-		   { "... going already", "pod:1-1/B,deleting", "" },
-		   { "of a Job that is there", "job:1-1 pod:1-1/A", "" },
-		   { "of one before it", "job:1-1 pod:1-1/A pod:1-1/B pod:1-1/B pod:1-1/C",
-		     "1-1/B:orphans 1-1/C:orphans" },
-		   { "... young", "job:1-1 pod:1-1/B,age=1", "" },
-		   { "... though that Job is young", "job:1-1,age=1 pod:1-1/B", "1-1/B:orphans" },
-		   { "... and going", "job:1-1 pod:1-1/B,deleting", "" },
-		   { "nobody knows of which", "job:1-1 pod:1-1", "" },
-		   { "beside an ended one, both", "job:1-1,ended pod:1-1/B",
-		     "1-1:job,ended 1-1/B:orphans" },
-	   });
+ROWS(pods,
+     {
+	     { "of no Job", "pod:1-1/B", "1-1:pods(1)" },
+	     { "... beside its Service", "service:1-1 pod:1-1/B", "1-1:service,pods(1)" },
+	     { "... going already", "pod:1-1/B,deleting", "" },
+	     { "... one of two", "pod:1-1/B pod:1-1/C,deleting", "1-1:pods(1)" },
+	     { "of a Job that is there", "job:1-1 pod:1-1/A", "" },
+	     { "of one before it", "job:1-1 pod:1-1/A pod:1-1/B pod:1-1/B pod:1-1/C",
+	       "1-1/B:orphans(2) 1-1/C:orphans(1)" },
+	     { "... young", "job:1-1 pod:1-1/B,age=1", "" },
+	     { "... though that Job is young", "job:1-1,age=1 pod:1-1/B", "1-1/B:orphans(1)" },
+	     { "... and going", "job:1-1 pod:1-1/B,deleting", "" },
+	     { "nobody knows of which", "job:1-1 pod:1-1", "" },
+	     { "beside an ended one, both", "job:1-1,ended pod:1-1/B",
+	       "1-1:job,ended 1-1/B:orphans(1)" },
+     });
 
 ROWS(queues,
      {
 	     { "of a job that lives", "job:1-1 queue:grpc-job-1-1-in", "" },
 	     { "of nobody", "queue:grpc-job-1-1-in queue:grpc-job-1-1-out", "1-1:queues" },
+	     { "... of figures", "queue:grpc-job-12-70788-in", "12-70788:queues" },
 	     { "... used lately", "queue:grpc-job-1-1-in queue:grpc-job-1-1-out,age=1", "" },
 	     { "... in use", "queue:grpc-job-1-1-in,unknown", "" },
 	     { "of nobody, and no id that can be told",
@@ -179,6 +193,9 @@ ROWS(queues,
 	       "x:service,queues" },
 	     { "of the longest such id", "service:1 service:1-1 queue:grpc-job-1-1-in",
 	       "1:service 1-1:service,queues" },
+	     { "... by whichever pattern",
+	       "service:1-1 service:grpc-job-1-1-a queue:grpc-job-1-1-a.in",
+	       "1-1:service grpc-job-1-1-a:service,queues" },
 	     { "perhaps of a job that lives, by a shorter id", "job:1 queue:grpc-job-1-1-in", "" },
 	     { "... and more is left of the longer one", "job:1 service:1-1 queue:grpc-job-1-1-in",
 	       "1-1:service,shared" },
