@@ -41,8 +41,8 @@ void queues_neighbour(const struct queues *q, const struct config *cfg, char *ou
 	size_t job = strlen(cfg->target_job), id = strlen(cfg->job_id);
 	bool   usual = job <= id || strcmp(cfg->target_job + job - id, cfg->job_id) != 0;
 
-	(void)snprintf(out, size, "%.*s%.*s", usual ? 9 : (int)(job - id),
-		       usual ? "grpc-job-" : cfg->target_job, (int)(q->rival.end - q->rival.start),
+	(void)snprintf(out, size, "%.*s%.*s", usual ? -1 : (int)(job - id),
+		       usual ? JOB_PREFIX : cfg->target_job, (int)(q->rival.end - q->rival.start),
 		       queues_name(q) + q->rival.start);
 }
 
@@ -83,8 +83,6 @@ static void begin_pattern(struct queues *q, size_t pattern)
 static void end_page(struct queues *q, const struct config *cfg)
 {
 	q->step = QUEUES_LIST;
-	if (!q->went)
-		q->before.count = 0;
 	if (!q->went && q->page.last)
 		begin_pattern(q, q->pattern + 1);
 	else if (!q->went)
