@@ -307,7 +307,7 @@ RULE(open_watch)
 
 RULE(list_job)
 {
-	if (!is_watched(w, cfg) || (w->watching && !w->relist) || (!w->relist && w->version[0]))
+	if (!is_watched(w, cfg) || (w->version[0] && !w->relist))
 		return NEVER;
 	return w->asked[ASK_WATCH].due_ms;
 }
