@@ -223,6 +223,8 @@ TALES(the_pods,
 		"last-pod=-" },
 	      { "... and there is one after all", "job job:absent pods pods:p", "last-pod=-" },
 	      { "of a Job that never was", "+60 job:absent pods", "last-pod=gone" },
+	      { "... that came after all, and has gone", "+60 job:absent pods job job:absent",
+		"last-pod=-" },
       });
 
 /* A Job that is gone, with all but its queues. */

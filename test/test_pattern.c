@@ -65,11 +65,26 @@ static void each_has_the_id_in_it(void **state)
 	}
 }
 
+/* One of a list ends where it ends; and what is asked for instead of one that is refused. */
+static void one_of_a_list(void **state)
+{
+	struct pattern p;
+	struct err     err = { 0 };
+
+	(void)state;
+	assert_int_equal(pattern_parse("q12", 2, "1", &p, &err), 0);
+	assert_int_equal(pattern_parse("q1,q2", 2, "2", &p, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "'q1': want the job's id in each, $JOB_ID or '2': "));
+	assert_int_equal(pattern_parse("q1", 2, "$JOB_ID", &p, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "'q1': want the job's id in each, $JOB_ID: "));
+}
+
 /* With the id in it, no name is longer than AMQP has them. */
 static void how_long_a_name_may_be(void **state)
 {
 	char           text[400], shown[QUEUE_NAME_SIZE];
 	struct pattern p;
+	struct err     err = { 0 };
 
 	(void)state;
 	for (int n = 240; n < 260; n++) {
@@ -84,7 +99,8 @@ static void how_long_a_name_may_be(void **state)
 	(void)snprintf(text, sizeof(text), "%0200d$JOB_ID", 0);
 	for (size_t n = strlen(text); n <= 255; n++)
 		(void)snprintf(text + n, sizeof(text) - n, "1");
-	assert_int_equal(parse(text, "12-70788", &p), -EINVAL); /* 255 bytes as they are set */
+	assert_int_equal(pattern_parse(text, 255, "12-70788", &p, &err), -EINVAL); /* as set */
+	assert_non_null(strstr(err.msg, "...': want at most 255 bytes"));
 	assert_int_equal(parse(text, "1", &p), 0);
 }
 
@@ -187,9 +203,8 @@ static void whose_else_it_may_be(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_has_the_id_in_it),
-		cmocka_unit_test(how_long_a_name_may_be),
-		cmocka_unit_test(which_names_it_finds),
+		cmocka_unit_test(each_has_the_id_in_it),  cmocka_unit_test(one_of_a_list),
+		cmocka_unit_test(how_long_a_name_may_be), cmocka_unit_test(which_names_it_finds),
 		cmocka_unit_test(whose_else_it_may_be),
 	};
 

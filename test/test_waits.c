@@ -46,6 +46,9 @@ static const struct {
 	{ "nothing runs on", ALIVE TO_LINE "p/ended3", "busy", "in use: CPU 9m > 4m" },
 	{ "no pod has the container that is judged", "cfg:container=other " ALIVE TO_LINE "p",
 	  "no-such-container", "no pod has the container TARGET_CONTAINER=other" },
+	{ "... one of which is not scheduled yet",
+	  "cfg:container=other " ALIVE TO_LINE "p,q/pending", "no-such-container",
+	  "no pod has the container TARGET_CONTAINER=other" },
 	{ "not scheduled", ALIVE "+555 job metrics:none +45 pods:p/pending/unscheduled",
 	  "unscheduled", "pod p is " },
 	{ "... which is no matter while another one works", ALIVE TO_LINE "p,q/pending/unscheduled",
@@ -56,6 +59,10 @@ static const struct {
 	  "pod p should have gone by now, its node does not tell" },
 	{ "no pod", ALIVE "+555 job metrics:none +45 pods", "no-pod",
 	  "none of its pods is there, or runs" },
+	{ "its pods may not be listed, and its container is judged",
+	  "cfg:container=grpc self list watch service job adopt metrics pods:refused pods:refused "
+	  "pods:refused pods:refused pods:refused pods:refused +555 job metrics:none +45",
+	  "pods-hidden", "its pods may not be listed: no" },
 	{ "idleness is not checked",
 	  "cfg:nocheck self list watch service job adopt +555 job +45 "
 	  "pods:p",
@@ -66,6 +73,10 @@ static const struct {
 	  ALIVE "+500 metrics:at=500 +10 metrics:at=500 +10 metrics:at=500 +10 "
 		"metrics:at=500 +10 metrics:at=500 +10 job metrics:at=500 +50 pods:p",
 	  "samples", "samples come too seldom for the interval: 1 of 2 in 6 idle checks" },
+	{ "the last look fails",
+	  ALIVE "+560 job metrics +10 metrics +10 metrics +10 metrics +10 metrics service "
+		"pods:trouble",
+	  "look", "idle, but the last look at it comes to nothing" },
 	{ "it is counted", ALIVE "+555 job metrics +45 pods:p", "counting",
 	  "idle at 1 of 5 checks" },
 	{ "nothing is known", ALIVE "+555 job metrics:trouble +45 pods:p", "unknown",
@@ -81,9 +92,16 @@ static const struct {
 	  "container-waits", "pod p: " },
 };
 
+/* No Event: it is as it should be, or there is no Job that it could be about. */
+static bool is_quiet(const char *reason)
+{
+	return strstr("- busy counting unchecked awaited", reason);
+}
+
 static void the_reason(void **state)
 {
 	static struct stage s;
+	const char         *numbers[100] = { 0 }; /* the Event's name has it */
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
@@ -91,6 +109,12 @@ static void the_reason(void **state)
 		stage_open(&s, reasons[i].tale);
 		assert_string_equal(last_reason(&s), reasons[i].reason);
 		assert_string_equal(s.w.waiting.words, reasons[i].words);
+		assert_int_equal(s.w.waiting.event_due, !is_quiet(reasons[i].reason));
+		if (s.w.waiting.reason) {
+			const char **told = &numbers[s.w.waiting.number];
+			*told = *told ? *told : reasons[i].reason;
+			assert_string_equal(*told, reasons[i].reason);
+		}
 		stage_close(&s);
 	}
 }

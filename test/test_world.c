@@ -221,6 +221,8 @@ TALES(the_service,
 		"due.service=10.5" },
 	      { "what cannot be read changes nothing", "job service job service:trouble",
 		"service=there delete=S" },
+	      { "... and is asked for later, of a Job that has gone, too",
+		"job service:trouble job:absent", "due.service=0.5" },
       });
 
 /* A Service that is there when our Job has gone: whose is it? */
