@@ -24,11 +24,11 @@ CORE = ["test_world", "test_evidence", "test_container", "test_plan", "test_ends
         "test_chaos", "test_waits", "test_sweep"]
 UNITS = {
     "asked.c": ["test_asked", *CORE],
-    "fate.c": ["test_ends", "test_plan", "test_lives", "test_world", "test_sweep"],
+    "fate.c": ["test_ends", "test_plan", "test_lives", "test_world", "test_evidence", "test_sweep"],
     "fold.c": CORE,
     "leftover.c": ["test_leftover"],
     "look.c": CORE,
-    "metrics.c": ["test_metrics", "test_idle", "test_evidence"],
+    "metrics.c": ["test_metrics", "test_idle", "test_evidence", "test_container"],
     "pattern.c": ["test_pattern", "test_walks"],
     "plan.c": ["test_plan", "test_ends", "test_lives", "test_chaos", "test_container",
                "test_waits", "test_sweep"],
@@ -275,6 +275,7 @@ def explained():
 def main():
     only = sys.argv[1:] or sorted(UNITS)
     todo = [m for name in only for m in mutants_of(name)]
+    keys = {m.key for m in todo}
     part, parts = map(int, os.environ.get("PART", "1/1").split("/"))
     todo = todo[part - 1::parts]
     sample = int(os.environ.get("MUTANTS") or 0)
@@ -282,6 +283,7 @@ def main():
         seed = int(os.environ.get("SEED") or random.randrange(1 << 30))
         print(f"a sample of {sample} of {len(todo)}, SEED={seed}")
         todo = random.Random(seed).sample(todo, min(sample, len(todo)))
+    tried = {m.key for m in todo}
     known, bench, lock = explained(), Bench(), threading.Lock()
     killed, survived, done = {}, [], 0
 
@@ -305,7 +307,8 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for f in [pool.submit(attempt, m) for m in todo]:
             f.result()
-    stale = [] if sample or parts > 1 or sys.argv[1:] else sorted(set(known) - {m.key for m in survived})
+    stale = sorted(set(known) & tried - {m.key for m in survived} |
+                   {k for k in known if k.split(":")[0] in only} - keys)
     for key in stale:
         print(f"not a survivor (any more): {key}")
     good, n = sum(m.key in known for m in survived), sum(killed.values())
