@@ -262,7 +262,7 @@ static void count_reading(struct world *w, const struct config *cfg, const struc
 	i->reading_ms = sent_ms;
 	i->gathering = 0;
 	i->cleared = idle_count_add(&i->count, i->reading, m, i->grid_ms, cfg->interval_ms);
-	i->look = i->look && i->count.count ? w->seq : 0; /* a look is behind the last reading */
+	i->look = w->seq; /* is behind the last reading; world_tick() tells if one is due */
 }
 
 static void no_reading(struct world *w, const struct config *cfg, const struct answer *r)
@@ -373,7 +373,7 @@ static void fold_pods(struct world *w, const struct config *cfg, struct answer *
 /* @open: what became of an earlier DELETE is not known. */
 static void fold_delete_job(struct world *w, const struct answer *r, bool open, int64_t now)
 {
-	w->idle.look = w->idle.look ? w->seq : 0; /* each DELETE rests on a look of its own */
+	w->idle.look = w->seq; /* each DELETE rests on a look of its own */
 	switch (r->is.what) {
 	case K8S_OK:
 		w->accepted = true;
@@ -584,7 +584,6 @@ void world_watch_ended(struct world *w, const struct answer *r, int64_t now)
 	unsigned      failed = brief ? a->failed : 0;
 
 	w->watching = false;
-	world_forgive(w, now);
 	note_answer(w, r, now);
 	if (r->is.what != K8S_REFUSED) {
 		a->failed = failed;

@@ -313,8 +313,6 @@ int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, st
 	size_t             i;
 	int                r = 0;
 
-	if (!root)
-		return -EBADMSG;
 	bool one = kind && strcmp(kind, "PodMetrics") == 0;
 	if (!kind || (!one && (strcmp(kind, "PodMetricsList") != 0 ||
 			       !(json_is_array(items) || json_is_null(items)))))

@@ -29,8 +29,6 @@ static int64_t poll_due_ms(const struct world *w, enum ask a, int64_t since_ms)
 {
 	int64_t last = w->asked[a].sent_ms;
 
-	if (last < since_ms)
-		return since_ms;
 	return last + min_ms(max_ms(last - since_ms, POLL_MIN_MS), POLL_MAX_MS);
 }
 
@@ -194,8 +192,6 @@ static int64_t rest_due_ms(const struct world *w, const struct config *cfg)
 			       : held_up_until_ms(w, cfg, job_ended_ms(w));
 	if (w->deleting_ms)
 		return held_up_until_ms(w, cfg, w->deleting_ms);
-	if (!w->job.finished)
-		return NEVER;
 	return job_kept_until_ms(w, cfg) || is_refused(w, ASK_DELETE_JOB)
 		       ? w->over.ms
 		       : held_up_until_ms(w, cfg, w->over.ms);
@@ -546,7 +542,7 @@ static int64_t wake_ms(const struct world *w, const struct config *cfg, int64_t 
 	wake = later(wake, job_kept_until_ms(w, cfg), now);
 	if (!w->over.trigger && job_hold(w, now, &hold) == HOLD_ON)
 		wake = later(wake, hold, now);
-	if (w->over.trigger && w->queues.refused.count)
+	if (w->queues.refused.count)
 		wake = later(wake, queues_patience_ms(w), now);
 	wake = later(wake, whose_patience_ms(w), now);
 	if (!w->over.trigger)

@@ -332,7 +332,7 @@ void world_signal(struct world *w, int64_t now);
 
 /*
  * The process was frozen, or the machine slept: that is no time in which anything was tried. Before
- * anything is dated @now; the functions above and below do so themselves.
+ * anything is dated @now; world_fold() and world_tick() do so themselves.
  */
 void world_forgive(struct world *w, int64_t now);
 

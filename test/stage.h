@@ -4,6 +4,7 @@
  *
  *   +10                 ten seconds later
  *   asleep:s=3600       so much later, and the loop has not turned meanwhile
+ *   frozen:s=3600       ... nor does it before the next word
  *   job:complete        a request was sent and answered: NAME[:MOD,MOD...]
  *   >job ... <job:...   it was sent; later it is answered
  *   seen:deleted        an event of the watch about the Job; `bookmark:version=9`, `error`
@@ -25,7 +26,7 @@
 #include "../waits.h"
 #include "unit.h"
 
-#define START  INT64_C(1000000)       /* now_ms() at the start */
+#define START  INT64_C(1000)          /* now_ms() at the start: the machine has just booted */
 #define UNIX   INT64_C(1795480000000) /* by the API server's clock, then */
 #define JOB_ID "12-70788"
 #define JOB    "grpc-job-" JOB_ID
@@ -444,7 +445,7 @@ static inline void stage_word(struct stage *s, char *word)
 		*mods++ = '\0';
 	if (how == '+')
 		stage_wait(s, (int64_t)(strtod(word, NULL) * 1000 + 0.5));
-	else if (strcmp(word, "asleep") == 0)
+	else if (strcmp(word, "asleep") == 0 || strcmp(word, "frozen") == 0)
 		s->now += mod_ms(mods, "s", 0);
 	else if (strcmp(word, "cfg") == 0)
 		stage_config(&s->cfg, mods);
@@ -462,7 +463,8 @@ static inline void stage_word(struct stage *s, char *word)
 		world_signal(&s->w, s->now);
 	else
 		stage_ask_word(s, word, mods, how);
-	stage_tick(s);
+	if (strcmp(word, "frozen") != 0)
+		stage_tick(s);
 }
 
 /* What has happened so far; more may be told by stage_tell(). */
