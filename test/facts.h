@@ -2,6 +2,7 @@
 #ifndef FACTS_H
 #define FACTS_H
 
+#include "../look.h"
 #include "stage.h"
 
 static const char *const trigger_words[] = {
@@ -106,6 +107,8 @@ static inline const char *idle_fact(const struct stage *s, const char *key)
 		return ended_due_ms(w, &s->cfg) > s->now ? "no"
 		       : w->ended.how == JOB_COMPLETE    ? "completed"
 							 : "failed";
+	if (strcmp(key, "looked") == 0)
+		return look_is_done(w, &s->cfg, s->now) ? "yes" : "no";
 	if (strcmp(key, "look") == 0)
 		return w->idle.look ? "due" : "no";
 	if (strcmp(key, "grid") == 0)

@@ -138,6 +138,10 @@ SCENES(the_queues,
 		 DELETE_QUEUE },
 	       { "of a Job that never was", "cfg:broker " MISSING "pods service:absent",
 		 LIST_QUEUES },
+	       { "... that came after all, and has ended: they are listed anew",
+		 "cfg:broker,completed-grace=100 " MISSING
+		 "pods service:absent queues:names=a job:complete service:absent",
+		 LIST_QUEUES },
        });
 
 /* A pod that is terminating may declare its queue again: behind the last pod, once more. */

@@ -126,6 +126,8 @@ SCENES(the_list,
 	       { "one, for the line", ALIVE "+570 job metrics service +30 job metrics", LIST },
 	       { "not before", ALIVE "+570 job metrics +20 job metrics", "wait 600" },
 	       { "... nor one more", ALIVE "+570 job metrics +30 job metrics pods:p", "wait 610" },
+	       { "... and then it is waited for",
+		 "cfg:nocheck self list watch service job adopt +545 job pods:p", "wait 600" },
 	       { "not where they may not be listed",
 		 "self list watch service job adopt metrics pods:refused pods:refused pods:refused "
 		 "pods:refused pods:refused pods:refused +570 job metrics +30 job metrics",
