@@ -7,7 +7,6 @@
 void world_init(struct world *w, int64_t now)
 {
 	w->started_ms = now;
-	w->seq = 1;
 	queues_restart(&w->queues);
 }
 
