@@ -138,7 +138,7 @@ static inline struct k8s_job stage_job(const char *mods)
 			     .finished_ms = -1,
 			     .created_ms = -1,
 			     .started_ms = -1,
-			     .ttl_ms = -1,
+			     .ttl_ms = mod_ms(mods, "ttl", -1),
 			     .active = (uint32_t)mod_n(mods, "active", 1),
 			     .ready = (int32_t)mod_n(mods, "ready", 1),
 			     .suspended = mod(mods, "suspended"),
