@@ -229,7 +229,7 @@ $(B)/fuzz_%: test/fuzz.c $(UNITS)
 	$(CC) $(BASE) $(INC) $(CFLAGS) -fsanitize=fuzzer -DTARGET=fuzz_$* -o $@ $^ $(LDLIBS)
 
 # Small changes to the decision core, one at a time: does a test or the simulation notice?
-# make mutants MUTANTS=50 for a sample; MUTANTS_OF='plan.c fate.c' for some files. An hour.
+# make mutants MUTANTS=50 for a sample, PART=1/4, MUTANTS_OF='plan.c fate.c' for some files.
 export MUTANTS
 mutants: deps
 	$(PY) test/mutants.py $(MUTANTS_OF)
