@@ -4,12 +4,13 @@ Times are in `make bench`. The memory is the static binary's: without it (`make 
 is skipped; `make static-test` makes it first.
 """
 import os
+import pathlib
 import re
 
 import pytest
 
 from bench import memory
-from cleaner import ROOT, static_binary
+from cleaner import static_binary
 from conftest import needs, reads_its_memory
 
 # kB: as docs/footprint.md has them, for the trimmed OpenSSL and for the distribution's archive
@@ -26,8 +27,8 @@ def test_memory_while_watching():
     binary = static_binary()
     if not binary:
         pytest.skip("no static binary: make static")
-    version = (ROOT / "build/static/openssl/source-version").read_text()
-    limit = ARCHIVE if "archive" in version else TRIMMED
+    origin = (pathlib.Path(binary).parent / "openssl/origin").read_text()
+    limit = ARCHIVE if "archive" in origin else TRIMMED
     found = [memory.measure(binary)[0] for _ in range(5)]
     assert min(m.rss for m in found) <= limit.rss
     assert min(m.private for m in found) <= limit.private
