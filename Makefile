@@ -57,7 +57,7 @@ $(B)/test/test_%: $(B)/test/test_%.o $(UNITS)
 	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 # What static/parts.sh knows of the static binary's libraries; of others, the machine's packages do.
-$(B)/cleanup.o: CPPFLAGS += $(addprefix -include ,$(wildcard $(B)/parts.h))
+$(B)/cleanup.o: override CPPFLAGS += $(addprefix -include ,$(wildcard $(B)/parts.h))
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -242,15 +242,16 @@ mutants: deps
 # ARCH=arm64 (or amd64): for a machine of another kind than this one, with Debian's cross-compiler.
 ARCH        ?=
 override ARCH := $(if $(ARCH),$(filter-out $(shell dpkg --print-architecture),$(ARCH)))
-# DEBIAN_RELEASE=trixie: OpenSSL and libcurl from its source packages, the rest is this machine's.
+# DEBIAN_RELEASE=trixie: OpenSSL and libcurl from its source packages, the rest is this machine's; an
+# image is built on that release, as a whole.
 DEBIAN_RELEASE ?=
-override DEBIAN_RELEASE := $(if $(DEBIAN_RELEASE),$(filter-out \
+OTHER_RELEASE := $(if $(DEBIAN_RELEASE),$(filter-out \
                $(shell . /etc/os-release && echo $$VERSION_CODENAME),$(DEBIAN_RELEASE)))
 TRIPLET     := $(ARCH:arm64=aarch64-linux-gnu)
 TRIPLET     := $(TRIPLET:amd64=x86_64-linux-gnu)
 CROSS_DEPS   = $(if $(ARCH),gcc-$(subst _,-,$(TRIPLET)) libc6-dev-$(ARCH)-cross)
 EMULATOR     = $(if $(ARCH),qemu-$(TRIPLET:-linux-gnu=)-static)
-S           := build/static$(ARCH:%=-%)$(DEBIAN_RELEASE:%=-%)
+S           := build/static$(ARCH:%=-%)$(OTHER_RELEASE:%=-%)
 STATIC_MAX  ?= 3900000
 # What linking the distribution's OpenSSL takes, where no trimmed one can be made (static/openssl.sh)
 ARCHIVE_MAX := 6000000
@@ -304,8 +305,8 @@ deps-emulator:
 	$(call install,qemu-user-static)
 static-arm64-test: deps deps-emulator
 	$(MAKE) static-arm64
-	static/emulate.sh qemu-aarch64-static build/static-arm64/$(PROG) --version
-	CLEANUP_BIN="$$PWD/build/static-arm64/run" $(PY) -m pytest -q -n 2 \
+	static/emulate.sh qemu-aarch64-static build/static-arm64$(OTHER_RELEASE:%=-%)/$(PROG) --version
+	CLEANUP_BIN="$$PWD/build/static-arm64$(OTHER_RELEASE:%=-%)/run" $(PY) -m pytest -q -n 2 \
 		test/test_watching.py test/test_teardown.py -k '$(ARM64_TESTS)'
 
 # What the trimmed OpenSSL can still do, against the distribution's openssl s_server.
@@ -327,10 +328,11 @@ reproducible: static
 
 image:
 	$$(docker info >/dev/null 2>&1 && echo docker build || echo buildah bud) \
-		-t $(PROG):$(VERSION) --build-arg VERSION=$(VERSION) .
+		-t $(PROG):$(VERSION) --build-arg VERSION=$(VERSION) \
+		$(DEBIAN_RELEASE:%=--build-arg DEBIAN_RELEASE=%) .
 
 image-test: deps-image
-	test/image-test.sh $(VERSION)
+	test/image-test.sh $(VERSION) $(DEBIAN_RELEASE)
 
 # ---- Care ----
 

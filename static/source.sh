@@ -176,6 +176,10 @@ autoconf_build() { # autoconf_build CONFIGURE_OPTION...
 		--enable-static --disable-dependency-tracking ${HOST:+--host="$HOST"} "$@"
 }
 
+installed() { # installed DEV_PACKAGE: its source's version; none that could be linked with another release
+	[ "$release" != "$machine_release" ] || dpkg-query -W -f '${source:Version}' "$1" 2>/dev/null || true
+}
+
 use_archive() { # use_archive DEV_PACKAGE: the installed one, or for HOST that of foreign.sh
 	local v foreign
 	foreign=$(dirname "$out")/$1
@@ -184,8 +188,9 @@ use_archive() { # use_archive DEV_PACKAGE: the installed one, or for HOST that o
 	if [ -n "$HOST" ]; then
 		v=$(cat "$foreign/source-version") && cp -a "$foreign/." "$out" || return 1
 	else
-		v=$(dpkg-query -W -f '${source:Version}' "$1" 2>/dev/null) || return 1
+		v=$(installed "$1")
 	fi
+	[ -n "$v" ] || return 1
 	version=$v origin="archive of package $1"
 	say "no source that is new enough: the archive in $1 $v is linked, and it is larger"
 }
@@ -207,9 +212,7 @@ make_from() {
 		return
 	fi
 	[ "$stamp" = "$(cat "$out/stamp" 2>/dev/null)" ] || rm -f "$out/source-version"
-	if [ -n "$archive" ]; then
-		min=$(dpkg-query -W -f '${source:Version}' "$archive" 2>/dev/null) || min=
-	fi
+	[ -z "$archive" ] || min=$(installed "$archive")
 	if ! fetch "$package" "$min" "$tarball"; then
 		if [ -z "$archive" ] || ! use_archive "$archive"; then
 			say "no source package of $package can be fetched; entries used:" >&2
