@@ -111,6 +111,10 @@ files() { (cd "$root" && find . -mindepth 1 -type f | sort | tr '\n' ' '); }
 chroot=$(command -v chroot)
 run() { env -i "$chroot" --userspec=65532:65532 "$root" /cleanup-grpc "$@"; }
 
+says_where_openssl_is_from() {
+	run --version --verbose | grep -E '^openssl [0-9.]+.*: (source package|upstream.s tarball|archive)'
+}
+
 refuses_empty_environment() {
 	local status=0 out want
 	out=$(run 2>&1) || status=$?
@@ -148,6 +152,7 @@ checks() {
 	check "the names of a shell are links to it, and there are no others" \
 		is "./bin/bash->../cleanup-grpc ./bin/sh->../cleanup-grpc ./usr/bin/env->../../cleanup-grpc " links
 	check "--version, as uid 65532 in an empty root" is "cleanup-grpc $version" run --version
+	check "--version --verbose says which OpenSSL, and from where" says_where_openssl_is_from
 	check "an empty environment: exit status 2, all that is missing is named" refuses_empty_environment
 	check "as uid 65532 in an empty root: tears a job down over TLS" scenario address
 	check "the API server by its name, by one with a dot at its end" scenario name
