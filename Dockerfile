@@ -1,6 +1,5 @@
-# The release whose patched curl and OpenSSL go into the binary: bookworm, the newest whose latest
-# curl source package every mirror that we build from holds (for trixie, one lags behind its security
-# updates). 13 builds, too: --build-arg DEBIAN_RELEASE=trixie.
+# The release that it is built on, and whose patched curl and OpenSSL go into the binary; or trixie, whose
+# OpenSSL has upstream's support, where its newest sources can be had (docs/footprint.md, "Which OpenSSL").
 ARG DEBIAN_RELEASE=bookworm
 # As in the Makefile; the build fails if it is not.
 ARG VERSION=2.0.0

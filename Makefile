@@ -56,6 +56,9 @@ $(B)/$(PROG): $(OBJS)
 $(B)/test/test_%: $(B)/test/test_%.o $(UNITS)
 	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# What static/parts.sh knows of the static binary's libraries; of others, the machine's packages do.
+$(B)/cleanup.o: override CPPFLAGS += $(addprefix -include ,$(wildcard $(B)/parts.h))
+
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -MMD -MP $(WARN) $(HARDEN) -fPIE $(INC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
@@ -101,7 +104,7 @@ BUILD_DEPS  := gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev libs
 DEMO_DEPS   := $(BUILD_DEPS) python3 openssl
 TEST_DEPS   := $(DEMO_DEPS) libcmocka-dev python3-pytest python3-pytest-xdist python3-yaml \
                faketime rabbitmq-server python3-pika python3-seccomp strace \
-               dnsmasq-base curl iproute2
+               dnsmasq-base curl iproute2 dpkg-dev
 STATIC_DEPS  = $(BUILD_DEPS) dpkg-dev perl $(CROSS_DEPS)
 LINT_DEPS   := $(BUILD_DEPS) libcmocka-dev cppcheck clang-tidy clang-format python3
 IMAGE_DEPS  := buildah debootstrap python3 openssl
@@ -239,11 +242,16 @@ mutants: deps
 # ARCH=arm64 (or amd64): for a machine of another kind than this one, with Debian's cross-compiler.
 ARCH        ?=
 override ARCH := $(if $(ARCH),$(filter-out $(shell dpkg --print-architecture),$(ARCH)))
+# DEBIAN_RELEASE=trixie: OpenSSL and libcurl from its source packages, the rest is this machine's; an
+# image is built on that release, as a whole.
+DEBIAN_RELEASE ?=
+OTHER_RELEASE := $(if $(DEBIAN_RELEASE),$(filter-out \
+               $(shell . /etc/os-release && echo $$VERSION_CODENAME),$(DEBIAN_RELEASE)))
 TRIPLET     := $(ARCH:arm64=aarch64-linux-gnu)
 TRIPLET     := $(TRIPLET:amd64=x86_64-linux-gnu)
 CROSS_DEPS   = $(if $(ARCH),gcc-$(subst _,-,$(TRIPLET)) libc6-dev-$(ARCH)-cross)
 EMULATOR     = $(if $(ARCH),qemu-$(TRIPLET:-linux-gnu=)-static)
-S           := build/static$(ARCH:%=-%)
+S           := build/static$(ARCH:%=-%)$(OTHER_RELEASE:%=-%)
 STATIC_MAX  ?= 3900000
 # What linking the distribution's OpenSSL takes, where no trimmed one can be made (static/openssl.sh)
 ARCHIVE_MAX := 6000000
@@ -256,7 +264,7 @@ STATIC_LIBS := openssl libcurl
 PC_DIRS      = $(patsubst %,$(S)/%/lib/pkgconfig,$(STATIC_LIBS) $(ARCH:%=jansson))
 STATIC_PKG   = env $(if $(ARCH),PKG_CONFIG_LIBDIR,PKG_CONFIG_PATH)=$(subst $() ,:,$(PC_DIRS)) \
                pkg-config --static
-LIBS_ENV     = CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
+LIBS_ENV     = DEBIAN_RELEASE=$(DEBIAN_RELEASE) CC='$(STATIC_CC)' HOST=$(TRIPLET) CFLAGS='$(SECTIONS) -fPIE $(HARDEN)'
 
 .PHONY: libs static-test deps-emulator openssl-test tls-test dns-test static-arm64 static-arm64-test \
         seccomp-trace reproducible
@@ -269,15 +277,18 @@ libcurl: libs
 # which glibc >= 2.34 has built in, and in an image from scratch no nsswitch.conf names others.
 static: libs
 	@rm -f $(S)/$(PROG) # the libraries may be new ones
+	static/parts.sh $(S) '$(STATIC_CC)'
 	$(MAKE) all B=$(S) CC='$(STATIC_CC)' LINK='$(STATIC_LINK)' CFLAGS='$(SECTIONS)' \
 		PKG='$(STATIC_PKG)'
 	RUN=$(EMULATOR) static/check.sh $(S)/$(PROG) \
-		$$(grep -q archive $(S)/openssl/source-version && echo $(ARCHIVE_MAX) || echo $(STATIC_MAX))
-	static/spdx.sh $(S) $(PROG) $(VERSION) '$(STATIC_CC)' >$(S)/sbom.spdx.json
+		$$(grep -q archive $(S)/openssl/origin && echo $(ARCHIVE_MAX) || echo $(STATIC_MAX))
+	static/spdx.sh $(S) $(PROG) $(VERSION) >$(S)/sbom.spdx.json
+	@cut -d'|' -f 1-3 --output-delimiter='  ' $(S)/parts
 
 # What only the static binary can show: under seccomp.json, its memory, and tens of thousands of things.
 static-test: deps static
-	$(PY) -m pytest -q test/test_seccomp.py test/test_footprint.py test/test_rabbitmq.py \
+	$(PY) static/spdx_check.py $(S)/sbom.spdx.json $(S)/$(PROG)
+	CLEANUP_STATIC="$$PWD/$(S)/$(PROG)" $(PY) -m pytest -q test/test_seccomp.py test/test_footprint.py test/test_rabbitmq.py \
 		test/test_sweep.py test/test_sweep_queues.py \
 		-k 'seccomp or footprint or 20_000 or thousand'
 
@@ -294,8 +305,8 @@ deps-emulator:
 	$(call install,qemu-user-static)
 static-arm64-test: deps deps-emulator
 	$(MAKE) static-arm64
-	static/emulate.sh qemu-aarch64-static build/static-arm64/$(PROG) --version
-	CLEANUP_BIN="$$PWD/build/static-arm64/run" $(PY) -m pytest -q -n 2 \
+	static/emulate.sh qemu-aarch64-static build/static-arm64$(OTHER_RELEASE:%=-%)/$(PROG) --version
+	CLEANUP_BIN="$$PWD/build/static-arm64$(OTHER_RELEASE:%=-%)/run" $(PY) -m pytest -q -n 2 \
 		test/test_watching.py test/test_teardown.py -k '$(ARM64_TESTS)'
 
 # What the trimmed OpenSSL can still do, against the distribution's openssl s_server.
@@ -317,10 +328,11 @@ reproducible: static
 
 image:
 	$$(docker info >/dev/null 2>&1 && echo docker build || echo buildah bud) \
-		-t $(PROG):$(VERSION) --build-arg VERSION=$(VERSION) .
+		-t $(PROG):$(VERSION) --build-arg VERSION=$(VERSION) \
+		$(DEBIAN_RELEASE:%=--build-arg DEBIAN_RELEASE=%) .
 
 image-test: deps-image
-	test/image-test.sh $(VERSION)
+	test/image-test.sh $(VERSION) $(DEBIAN_RELEASE)
 
 # ---- Care ----
 

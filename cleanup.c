@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <gnu/libc-version.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -75,14 +76,15 @@ static int print_help(const char *format)
 			"cleanup-grpc " VERSION " - watches one streaming job and tears it "
 			"down when it has ended\n\n"
 			"Usage: cleanup-grpc [--check | --sweep [--yes]] [--dry-run] | "
-			"--help[=markdown] | --version\n\n"
+			"--help[=markdown] | --version [--verbose]\n\n"
 			"  --check     is all there that it needs? Asks, and changes nothing\n"
 			"  --dry-run   as DRY_RUN=true: log what would be deleted, change nothing\n"
 			"  --sweep     remove what no cleaner is left to remove, of all jobs of "
 			"the "
 			"namespace;\n              --yes: even if that is too much to be normal\n"
 			"  --help      this text; =markdown: only the table of settings\n"
-			"  --version   the version\n\n"
+			"  --version   the version; --verbose: what is linked in, and where "
+			"it was taken from\n\n"
 			"Everything else is set by the environment:\n\n%s\n"
 			"Exit status: 0 torn down, or nothing to do; 1 teardown incomplete (what "
 			"is left is named);\n2 bad configuration; 143 stopped by SIGTERM or "
@@ -93,7 +95,21 @@ static int print_help(const char *format)
 	return r == 0 ? EXIT_DONE : EXIT_INCOMPLETE;
 }
 
+#ifndef PARTS /* what `make static` knows of each library (static/parts.sh) */
+#define PARTS "shared libraries, of this machine's packages\n"
+#endif
+static int print_version(bool verbose)
+{
+	(void)printf("cleanup-grpc " VERSION "\n");
+	if (verbose)
+		(void)printf("with %s jansson/%s glibc/%s\n%s", curl_version(),
+			     jansson_version_str(), gnu_get_libc_version(), PARTS);
+	return EXIT_DONE;
+}
+
 struct options {
+	bool version;
+	bool verbose;
 	bool check;
 	bool sweep;
 	bool yes;
@@ -111,6 +127,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		{ "yes", no_argument, NULL, 'y' },
 		{ "help", optional_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
+		{ "verbose", no_argument, NULL, 'V' }, /* of --version */
 		{ NULL, 0, NULL, 0 },
 	};
 
@@ -121,7 +138,8 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		case 's': ret->sweep = true; break;
 		case 'y': ret->yes = true; break;
 		case 'h': return print_help(optarg);
-		case 'v': (void)printf("cleanup-grpc " VERSION "\n"); return EXIT_DONE;
+		case 'v': ret->version = true; break;
+		case 'V': ret->verbose = true; break;
 		default: (void)fprintf(stderr, "Try 'cleanup-grpc --help'.\n"); return EXIT_CONFIG;
 		}
 	}
@@ -132,7 +150,12 @@ static int parse_options(int argc, char **argv, struct options *ret)
 			      argv[optind]);
 		return EXIT_CONFIG;
 	}
-	return -1;
+	if (ret->verbose && !ret->version) {
+		(void)fprintf(stderr, "cleanup-grpc: --verbose goes with --version. Try "
+				      "'cleanup-grpc --help'.\n");
+		return EXIT_CONFIG;
+	}
+	return ret->version ? print_version(ret->verbose) : -1;
 }
 
 static int parse_command_line(int argc, char **argv, struct options *ret)

@@ -31,6 +31,7 @@ get() { # get NAME PACKAGE SOURCE
 	find "$top/$1/lib" -name '*.so' -delete
 	echo "$3" >"$top/$1/source-package"
 	dpkg-deb -f "$2"_*.deb Version >"$top/$1/source-version"
+	echo "archive of package $2" >"$top/$1/origin"
 }
 
 if [ -n "$(find "$top/libc/source-version" -mmin -1440 2>/dev/null)" ]; then

@@ -7,10 +7,12 @@
 #
 #	make_from PACKAGE [archive:DEV_PACKAGE] [tarball]
 #
-# That leaves $out/lib, $out/include, $out/source-version and $out/source-date. A second run with the
-# same version and flags does nothing, and within a day it does not even read the package lists.
+# That leaves $out/lib, $out/include and, for the list of parts (parts.sh), $out/source-package,
+# source-version, source-date, origin and not-held. A second run with the same version and flags does
+# nothing, and within a day it does not even read the package lists.
 # Needs no root, and leaves the machine's apt configuration as it is: a private copy of its entries,
-# "deb" changed to "deb-src", is used.
+# "deb" changed to "deb-src", is used. DEBIAN_RELEASE=trixie: and this machine's release to that one.
+# Only sources can be of another release: its archives want its C library.
 #
 # A mirror can list a version that it does not hold (yet). Then, in this order:
 #  - "tarball": upstream's tarball of that version, if that can be had (apt knows its hash from the
@@ -18,7 +20,7 @@
 #  - the next older version; with "archive:DEV_PACKAGE" only if it is not older than the installed
 #    DEV_PACKAGE, since that would take security fixes back;
 #  - with "archive:DEV_PACKAGE": nothing is built, and the linker takes DEV_PACKAGE's archive.
-# What was done is said, and is in $out/source-version.
+# What was taken is in $out/origin, and what the list has but could not be fetched in $out/not-held.
 # shellcheck shell=bash
 
 work=$out.work
@@ -28,6 +30,8 @@ APT_ETC=${APT_ETC:-/etc/apt}
 CC=${CC:-cc}
 CFLAGS=${CFLAGS:--Os -fPIE}
 HOST=${HOST:-} # a triplet: cross-build
+machine_release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+release=${DEBIAN_RELEASE:-$machine_release}
 jobs=${JOBS:-$(nproc)}
 unset LIBRARY_PATH CPATH C_INCLUDE_PATH PKG_CONFIG_PATH # of this machine, not of this build
 export LC_ALL=C TZ=UTC
@@ -58,16 +62,23 @@ private_apt() { # private_apt COMMAND ARG...: sees deb-src entries, keeps its li
 }
 
 apt_setup() { # apt_setup deb-src|deb: the machine's entries (with their Signed-By), for these packages
-	local f type=$1
+	local f type=$1 suites=''
+	if [ "$type" = deb-src ] && [ "$release" != "$machine_release" ]; then
+		suites="s/\b$machine_release\b/$release/g;"
+	fi
 	[ -z "$(find "$apt/read" -mmin -60 2>/dev/null)" ] || return 0
 	mkdir -p "$apt"/{parts,lists/partial,cache/archives/partial}
 	: >"$apt/sources.list"
 	for f in "$APT_ETC/sources.list" "$APT_ETC"/sources.list.d/*.list; do
-		[ ! -r "$f" ] || sed -n -E "s/^[[:space:]]*deb[[:space:]]/$type /p" "$f" >>"$apt/sources.list"
+		[ ! -r "$f" ] || sed -n -E "${suites}s/^[[:space:]]*deb[[:space:]]/$type /p" "$f" >>"$apt/sources.list"
 	done
 	for f in "$APT_ETC"/sources.list.d/*.sources; do
-		[ ! -r "$f" ] || sed -E "s/^[Tt]ypes:.*/Types: $type/" "$f" >"$apt/parts/${f##*/}"
+		[ ! -r "$f" ] || sed -E "${suites}s/^[Tt]ypes:.*/Types: $type/" "$f" >"$apt/parts/${f##*/}"
 	done
+	if [ -n "$suites" ] && ! grep -rqsw "$release" "$apt/sources.list" "$apt/parts"; then
+		say "no entry of apt's names $machine_release, so none can be made for $release" >&2
+		exit 1
+	fi
 	sort -u -o "$apt/sources.list" "$apt/sources.list"
 	say "reading the package lists ($type)"
 	private_apt apt-get update >"$apt/update.log" 2>&1 || {
@@ -95,9 +106,10 @@ has_tarball() { # has_tarball PACKAGE VERSION: upstream's tarball came, and is w
 	echo "$sum  $file" | sha256sum --check --status
 }
 
-# Sets $version and $files (a directory), or fails.
+# Sets $version, $origin and $files (a directory), or fails; and $not_held, in any case.
 fetch() { # fetch PACKAGE MIN TARBALL
 	local v
+	not_held=''
 	apt_setup deb-src
 	for v in $(versions "$1"); do
 		[ -z "$2" ] || dpkg --compare-versions "$v" ge "$2" || break
@@ -105,14 +117,15 @@ fetch() { # fetch PACKAGE MIN TARBALL
 		mkdir -p "$files"
 		cd "$files"
 		if download "$1" "$v"; then
-			version=$v
+			version=$v origin="source package of $release"
 			return
 		fi
+		not_held+="${not_held:+, }$v"
 		say "$1 $v is listed but cannot be fetched:"
 		grep -m 1 '^E:' "$work/apt.log" | sed -E 's#[a-z]+://\S*/##; s# *\[IP.*##' || true
 		if [ -n "$3" ] && has_tarball "$1" "$v"; then
-			version=${v%-*}
-			say "upstream's tarball of $version can; building that, without the distribution's patches"
+			version=${v%-*} origin="upstream's tarball, without the distribution's patches"
+			say "upstream's tarball of $version can"
 			return
 		fi
 	done
@@ -163,6 +176,10 @@ autoconf_build() { # autoconf_build CONFIGURE_OPTION...
 		--enable-static --disable-dependency-tracking ${HOST:+--host="$HOST"} "$@"
 }
 
+installed() { # installed DEV_PACKAGE: its source's version; none that could be linked with another release
+	[ "$release" != "$machine_release" ] || dpkg-query -W -f '${source:Version}' "$1" 2>/dev/null || true
+}
+
 use_archive() { # use_archive DEV_PACKAGE: the installed one, or for HOST that of foreign.sh
 	local v foreign
 	foreign=$(dirname "$out")/$1
@@ -171,14 +188,15 @@ use_archive() { # use_archive DEV_PACKAGE: the installed one, or for HOST that o
 	if [ -n "$HOST" ]; then
 		v=$(cat "$foreign/source-version") && cp -a "$foreign/." "$out" || return 1
 	else
-		v=$(dpkg-query -W -f '${source:Version}' "$1" 2>/dev/null) || return 1
+		v=$(installed "$1")
 	fi
-	version="$v (the distribution's archive)"
+	[ -n "$v" ] || return 1
+	version=$v origin="archive of package $1"
 	say "no source that is new enough: the archive in $1 $v is linked, and it is larger"
 }
 
 make_from() {
-	local package=$1 archive='' tarball='' min='' stamp
+	local package=$1 archive='' tarball='' min='' stamp version origin not_held
 	shift
 	for o in "$@"; do
 		case $o in
@@ -186,16 +204,15 @@ make_from() {
 		tarball) tarball=yes ;;
 		esac
 	done
+	[ "$release" = "$machine_release" ] || archive=''
 	mkdir -p "$work"
-	stamp=$(config | cat - <(echo "$CC $CFLAGS $HOST") "$0" "$here/source.sh" | sha256sum)
+	stamp=$(config | cat - <(echo "$CC $CFLAGS $HOST $release $*") "$0" "$here/source.sh" | sha256sum)
 	if [ "$stamp" = "$(cat "$out/stamp" 2>/dev/null)" ] && [ -n "$(find "$out/stamp" -mmin -1440)" ]; then
 		say "$package $(cat "$out/source-version") is there already"
 		return
 	fi
 	[ "$stamp" = "$(cat "$out/stamp" 2>/dev/null)" ] || rm -f "$out/source-version"
-	if [ -n "$archive" ]; then
-		min=$(dpkg-query -W -f '${source:Version}' "$archive" 2>/dev/null) || min=
-	fi
+	[ -z "$archive" ] || min=$(installed "$archive")
 	if ! fetch "$package" "$min" "$tarball"; then
 		if [ -z "$archive" ] || ! use_archive "$archive"; then
 			say "no source package of $package can be fetched; entries used:" >&2
@@ -204,9 +221,7 @@ make_from() {
 		fi
 		stamp='' # looked at again the next time
 	elif [ "$version" = "$(cat "$out/source-version" 2>/dev/null)" ]; then
-		touch "$out/stamp"
-		say "$package $version is still the newest"
-		return
+		say "$package $version is still the newest that can be had"
 	else
 		say "building $package $version"
 		unpack
@@ -214,5 +229,7 @@ make_from() {
 	fi
 	echo "$package" >"$out/source-package"
 	echo "$version" >"$out/source-version"
+	echo "$origin" >"$out/origin"
+	echo "$not_held" >"$out/not-held"
 	echo "$stamp" >"$out/stamp"
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """spdx_check.py SBOM BINARY: SBOM is an SPDX 2.3 document in JSON, and it is about BINARY.
 
-Checks what the specification requires of the fields that static/spdx.sh writes, and that the versions
-that the libraries themselves report are the ones that are listed.
+Checks what the specification requires of the fields that static/spdx.sh writes, that the versions that
+the libraries themselves report are the ones that are listed, and that BINARY, asked by --version
+--verbose, says the same of each part.
 """
 import hashlib
 import json
@@ -59,6 +60,10 @@ def complaints(doc, binary):
         upstream = packages[name]["versionInfo"].rpartition("-")[0] or packages[name]["versionInfo"]
         if pattern % upstream.encode() not in binary:
             yield f"{name} {upstream} is not what is in the binary"
+    for p in doc["packages"][1:]:
+        line = f"{p['name']} {p['versionInfo']}: {p['sourceInfo']}\n"
+        if line.encode() not in binary:
+            yield f"the binary does not say {line!r}"
 
 
 def main(sbom, binary):

@@ -17,7 +17,7 @@ FAKETIME = "/usr/lib/{}/faketime/libfaketime.so.1"
 
 def static_binary():
     """The one of the image, or None if it is not there or older than the sources."""
-    path = ROOT / "build" / "static" / "cleanup-grpc"
+    path = pathlib.Path(os.environ.get("CLEANUP_STATIC", ROOT / "build/static/cleanup-grpc"))
     sources = max(p.stat().st_mtime for p in ROOT.glob("*.[ch]"))
     return str(path) if path.exists() and path.stat().st_mtime >= sources else None
 

@@ -1,4 +1,5 @@
 """The command line, the environment, the exit statuses: what one sees before any cluster."""
+import os
 import pathlib
 import subprocess
 
@@ -17,6 +18,18 @@ def test_version():
     assert (done.returncode, done.stdout) == (0, "cleanup-grpc 2.0.0\n")
 
 
+def test_verbose_says_what_it_runs_with():
+    """Of this build; where a static one's libraries are from, image-test.sh and static-test look at."""
+    first, libraries, *parts = run("--version", "--verbose").stdout.splitlines()
+    assert (first, parts) == ("cleanup-grpc 2.0.0", ["shared libraries, of this machine's packages"])
+    installed = {name: subprocess.run(["pkg-config", "--modversion", name], capture_output=True, text=True,
+                                      check=True).stdout.strip() for name in ("libcurl", "openssl", "jansson")}
+    assert libraries.startswith(f"with libcurl/{installed['libcurl']} OpenSSL/{installed['openssl']} ")
+    glibc = os.confstr("CS_GNU_LIBC_VERSION").replace(" ", "/")
+    assert libraries.endswith(f" jansson/{installed['jansson']} {glibc}")
+    assert run("--verbose", "--version").stdout == run("--version", "--verbose").stdout
+
+
 def test_help_names_every_variable_and_exits_0():
     done = run("--help")
     assert done.returncode == 0
@@ -25,7 +38,8 @@ def test_help_names_every_variable_and_exits_0():
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("args", [("--nonsense",), ("job",), ("--dry-run", "now")])
+@pytest.mark.parametrize("args", [("--nonsense",), ("job",), ("--dry-run", "now"), ("--verbose",),
+                                  ("--check", "--verbose"), ("--version", "job")])
 def test_a_bad_command_line_is_2_and_says_where_help_is(args):
     done = run(*args)
     assert done.returncode == 2
