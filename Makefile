@@ -144,7 +144,7 @@ deps-image:
 
 # ---- Tests: the scenarios wait more than they work, so several run at a time ----
 
-PYTEST_ARGS ?= -q -n 6 --dist loadgroup
+PYTEST_ARGS ?= -q -n 8 --dist loadgroup
 
 check: $(TESTS)
 	@bad=0; for t in $^; do echo "== $$t"; $$t || bad=1; done; exit $$bad
