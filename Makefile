@@ -64,7 +64,7 @@ $(B)/%.o: %.c Makefile
 
 SIM      := build/sim
 SIM_C    := $(wildcard test/sim/*.c)
-SIM_PROG := $(filter-out http.c http_tls.c,$(SRCS))
+SIM_PROG := $(filter-out http.c http_tls.c loop.c,$(SRCS))
 SIM_WRAP := clock_gettime getrandom signalfd read write sigprocmask sigaction prctl malloc_trim
 SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES))
 
