@@ -67,7 +67,7 @@ $(B)/%.o: %.c Makefile
 
 SIM      := build/sim
 SIM_C    := $(wildcard test/sim/*.c)
-SIM_PROG := $(filter-out http.c http_tls.c,$(SRCS))
+SIM_PROG := $(filter-out http.c http_tls.c loop.c,$(SRCS))
 SIM_WRAP := clock_gettime getrandom signalfd read write sigprocmask sigaction prctl malloc_trim
 SIM_ARGS ?= $(if $(LIVES),--lives $(LIVES))
 
@@ -147,7 +147,7 @@ deps-image:
 
 # ---- Tests: the scenarios wait more than they work, so several run at a time ----
 
-PYTEST_ARGS ?= -q -n 6 --dist loadgroup
+PYTEST_ARGS ?= -q -n 8 --dist loadgroup
 
 check: $(TESTS)
 	@bad=0; for t in $^; do echo "== $$t"; $$t || bad=1; done; exit $$bad

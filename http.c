@@ -7,16 +7,17 @@
 #include <string.h>
 
 #include "http_tls.h"
+#include "loop.h"
 #include "resolve.h"
 #include "url.h"
 
-#define WAIT_MAX_MS 60000
-#define PIN_S       1 /* how long libcurl may keep an address; it needs it at once */
+#define PIN_S 1 /* how long libcurl may keep an address; it needs it at once */
 
 /* A handle that has ended is used again; but never one that knew a password. */
 struct http {
 	CURLM                *multi;      /* owned */
 	CURL                 *spare;      /* owned, reset; NULL = none */
+	struct loop           loop;       /* of @multi */
 	struct resolver      *resolver;   /* owned */
 	struct tls            tls;        /* of all connections */
 	struct http_exchange *exchanges;  /* all of them; borrowed */
@@ -47,11 +48,6 @@ struct http_exchange {
 	struct http_response   response;
 };
 
-static void on_lookup(void *multi) /* in the lookup's thread */
-{
-	(void)curl_multi_wakeup(multi);
-}
-
 struct http *http_new(const char *user_agent, struct err *err)
 {
 	struct http *h = calloc(1, sizeof(*h));
@@ -61,15 +57,17 @@ struct http *http_new(const char *user_agent, struct err *err)
 		return NULL;
 	}
 	h->user_agent = user_agent;
+	h->loop.wakeup = -1;
 	h->multi = curl_multi_init();
-	h->resolver = h->multi ? resolver_new(on_lookup, h->multi) : NULL;
+	h->resolver = h->multi ? resolver_new(loop_wake, &h->loop) : NULL;
 	CURLMcode mc = h->resolver ? CURLM_OK : CURLM_OUT_OF_MEMORY;
 	mc = mc ? mc
 		: curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 				    (long)HTTP_HOST_CONNECTIONS);
 	mc = mc ? mc : curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-	if (mc) {
+	if (mc)
 		err_set(err, EIO, "libcurl: %s", curl_multi_strerror(mc));
+	if (mc || loop_init(&h->loop, h->multi, err) < 0) {
 		http_free(h);
 		return NULL;
 	}
@@ -84,6 +82,7 @@ void http_free(struct http *h)
 	curl_easy_cleanup(h->spare);
 	if (h->multi)
 		(void)curl_multi_cleanup(h->multi);
+	loop_fini(&h->loop);
 	free(h);
 }
 
@@ -511,30 +510,33 @@ static void give_up(struct http *h, struct http_exchange *x)
 		fail(x, CURLE_OPERATION_TIMEDOUT, "no answer in %.1f s", waited_s);
 }
 
-static int ms_until(int64_t deadline_ms, int64_t now)
+/* What has come to an end. */
+static void settle(struct http *h)
 {
-	int64_t d = deadline_ms - now;
-
-	return d < 0 ? 0 : d > WAIT_MAX_MS ? WAIT_MAX_MS : (int)d;
-}
-
-int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
-{
-	struct curl_waitfd extra = { .fd = fd, .events = CURL_WAIT_POLLIN };
-	int                running;
-
-	for (struct http_exchange *x = h->exchanges; x; x = x->next)
-		until_ms = x->done ? until_ms : min_ms(until_ms, x->limit_ms);
-	CURLMcode mc = curl_multi_poll(h->multi, &extra, 1, ms_until(until_ms, now_ms()), NULL);
-	mc = mc ? mc : curl_multi_perform(h->multi, &running);
-	if (mc)
-		return err_set(err, EIO, "libcurl: %s", curl_multi_strerror(mc));
 	reap(h);
 	for (struct http_exchange *x = h->exchanges; x; x = x->next) {
 		take_addresses(h, x);
 		give_up(h, x);
 	}
-	return extra.revents != 0;
+}
+
+/* An answer that nobody has taken yet is not waited for. */
+static int64_t next_limit(const struct http *h, int64_t until_ms)
+{
+	for (const struct http_exchange *x = h->exchanges; x; x = x->next)
+		until_ms = min_ms(until_ms, x->done ? 0 : x->limit_ms);
+	return until_ms;
+}
+
+int http_wait(struct http *h, int fd, int64_t until_ms, struct err *err)
+{
+	bool      readable = false;
+	CURLMcode mc = loop_act(&h->loop); /* what was started since */
+
+	settle(h);
+	mc = mc ? mc : loop_wait(&h->loop, fd, next_limit(h, until_ms), &readable);
+	settle(h);
+	return mc ? err_set(err, EIO, "libcurl: %s", curl_multi_strerror(mc)) : readable;
 }
 
 int http_escape(struct buf *b, const char *s)

@@ -49,9 +49,9 @@ static int claims_of(const char *token, size_t n, struct buf *ret)
 
 static bool pod_of_claims(const char *p, size_t n, char ret[IDENTITY_POD_SIZE])
 {
-	json_auto_t *claims = json_read(p, n, NULL);
-	const char  *name;
-	size_t       len;
+	AUTO_JSON json_t *claims = json_read(p, n, NULL);
+	const char       *name;
+	size_t            len;
 
 	if (!claims ||
 	    json_unpack(claims, "{s:{s:{s:s%}}}", "kubernetes.io", "pod", "name", &name, &len) < 0)

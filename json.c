@@ -1,10 +1,29 @@
 #include "json.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "log.h"
+
+/* ---- Memory: what one document is made of is asked for piece by piece, and given back whole ----
+ */
+
+#define CHUNK_BYTES ((size_t)16 << 10) /* each further one is twice as large */
+
+struct chunk {
+	struct chunk *next;
+	size_t        used;
+	size_t        size; /* of @data */
+	max_align_t   data[];
+};
+
+static struct {
+	struct chunk *chunks; /* owned */
+	unsigned      documents;
+	bool          reading; /* jansson is at work: what it asks for is the document's */
+} arena;
 
 /*
  * When memory runs out in the middle of a string, jansson 2.14 drops a character and goes on, which
@@ -22,24 +41,76 @@ static void *malloc_or_exit(size_t n)
 	return p;
 }
 
+static void add_chunk(size_t n)
+{
+	size_t        size = arena.chunks ? 2 * arena.chunks->size : CHUNK_BYTES;
+	struct chunk *c;
+
+	size = size < n ? n : size;
+	c = malloc_or_exit(sizeof(*c) + size);
+	*c = (struct chunk){ .next = arena.chunks, .size = size };
+	arena.chunks = c;
+}
+
+static void *give(size_t n)
+{
+	if (!arena.reading)
+		return malloc_or_exit(n);
+	n = (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+	if (!arena.chunks || n > arena.chunks->size - arena.chunks->used)
+		add_chunk(n);
+	void *p = (char *)arena.chunks->data + arena.chunks->used;
+	arena.chunks->used += n;
+	return p;
+}
+
+static void take_back(void *p)
+{
+	if (!arena.reading)
+		free(p);
+}
+
 void json_init(void)
 {
-	json_set_alloc_funcs(malloc_or_exit, free);
+	json_set_alloc_funcs(give, take_back);
+}
+
+static void drop(void)
+{
+	if (arena.documents)
+		return;
+	for (struct chunk *c; (c = arena.chunks) != NULL;) {
+		arena.chunks = c->next;
+		free(c);
+	}
+}
+
+void json_drop(json_t **root)
+{
+	if (!*root)
+		return;
+	arena.documents--;
+	drop();
 }
 
 json_t *json_read(const char *p, size_t n, struct err *err)
 {
 	json_error_t je;
-	json_t      *root =
-		json_loadb(p ? p : "", p ? n : 0, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
 
+	json_init();
+	arena.reading = true;
+	json_t *root =
+		json_loadb(p ? p : "", p ? n : 0, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+	arena.reading = false;
 	if (!root)
 		err_set(err, EBADMSG, "not JSON: %s at byte %d", je.text, je.position);
 	else if (!json_is_object(root))
 		err_set(err, EBADMSG, "not a JSON object");
-	else
+	if (json_is_object(root)) {
+		arena.documents++;
 		return root;
-	json_decref(root);
+	}
+	drop();
 	return NULL;
 }
 

@@ -12,10 +12,13 @@
 void json_init(void);
 
 /*
- * Parses an object. New reference; NULL + *err -EBADMSG: not JSON, a key twice, not an object. A
- * string may have a NUL in it: compare json_string_length().
+ * Parses an object. NULL + *err -EBADMSG: not JSON, a key twice, not an object. A string may have a
+ * NUL in it: compare json_string_length(). The document is for reading, and has one owner, who
+ * drops it (AUTO_JSON): it is not counted in references, and json_decref() is not for it.
  */
 json_t *json_read(const char *p, size_t n, struct err *err);
+void    json_drop(json_t **root); /* NULL in it is fine */
+#define AUTO_JSON __attribute__((cleanup(json_drop)))
 
 /*
  * ---- One member of an object: absent or null is the default, another type is -EBADMSG and *err

@@ -165,7 +165,7 @@ int k8s_job_from(const json_t *root, const char *name, struct k8s_job *ret, stru
 
 int k8s_job_decode(const char *p, size_t n, const char *name, struct k8s_job *ret, struct err *err)
 {
-	json_auto_t *root = json_read(p, n, err);
+	AUTO_JSON json_t *root = json_read(p, n, err);
 
 	if (!root)
 		return -EBADMSG;
@@ -177,9 +177,9 @@ int k8s_job_list_decode(const char *p, size_t n, const char *name, bool *ret_fou
 			struct k8s_job *ret_job, char ret_version[K8S_VERSION_SIZE],
 			struct err *err)
 {
-	char         version[K8S_VERSION_SIZE];
-	json_auto_t *root = json_read(p, n, err);
-	json_t      *meta, *items;
+	char              version[K8S_VERSION_SIZE];
+	AUTO_JSON json_t *root = json_read(p, n, err);
+	json_t           *meta, *items;
 
 	if (!root)
 		return -EBADMSG;
@@ -221,14 +221,14 @@ static int status_from(const json_t *root, struct k8s_status *ret)
 
 int k8s_status_decode(const char *p, size_t n, struct k8s_status *ret, struct err *err)
 {
-	json_auto_t *root = json_read(p, n, err);
+	AUTO_JSON json_t *root = json_read(p, n, err);
 
 	return root ? status_from(root, ret) : -EBADMSG;
 }
 
 int k8s_deleted_decode(const char *p, size_t n, const char *kind, bool *ret_kept, struct err *err)
 {
-	json_auto_t *root = json_read(p, n, err);
+	AUTO_JSON json_t *root = json_read(p, n, err);
 
 	if (!root)
 		return -EBADMSG;
@@ -274,7 +274,7 @@ int k8s_watch_decode(const char *p, size_t n, const char *name, struct watch_eve
 		     struct err *err)
 {
 	struct watch_event ev = { 0 };
-	json_auto_t       *root = json_read(p, n, err);
+	AUTO_JSON json_t  *root = json_read(p, n, err);
 	json_t            *object = NULL;
 
 	if (!root)
@@ -318,7 +318,7 @@ int k8s_service_decode(const char *p, size_t n, const char *name, const char *ow
 		       struct k8s_service *ret, struct err *err)
 {
 	struct k8s_service s = { 0 };
-	json_auto_t       *root = json_read(p, n, err);
+	AUTO_JSON json_t  *root = json_read(p, n, err);
 	json_t            *meta;
 
 	if (!root)
@@ -341,9 +341,9 @@ int k8s_service_decode(const char *p, size_t n, const char *name, const char *ow
 
 int k8s_review_decode(const char *p, size_t n, bool *ret_allowed, struct err *err)
 {
-	json_auto_t *root = json_read(p, n, err);
-	bool         allowed = false;
-	json_t      *status;
+	AUTO_JSON json_t *root = json_read(p, n, err);
+	bool              allowed = false;
+	json_t           *status;
 
 	if (!root)
 		return -EBADMSG;

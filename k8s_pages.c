@@ -37,11 +37,11 @@ static int take_item(const json_t *o, bool is_job, k8s_item_fn *fn, void *arg, s
 int k8s_page_decode(const char *p, size_t n, const char *kind, k8s_item_fn *fn, void *arg,
 		    char ret_next[K8S_NEXT_SIZE], struct err *err)
 {
-	char          list[32];
-	json_auto_t  *root = json_read(p, n, err);
-	const json_t *meta = json_object_get(root, "metadata");
-	const json_t *items = json_object_get(root, "items");
-	const json_t *next = json_object_get(meta, "continue");
+	char              list[32];
+	AUTO_JSON json_t *root = json_read(p, n, err);
+	const json_t     *meta = json_object_get(root, "metadata");
+	const json_t     *items = json_object_get(root, "items");
+	const json_t     *next = json_object_get(meta, "continue");
 
 	(void)snprintf(list, sizeof(list), "%sList", kind);
 	if (!root)

@@ -192,9 +192,9 @@ static int pod_from(const json_t *item, struct k8s_pod *pod, struct err *err)
 
 int k8s_pods_decode(const char *p, size_t n, struct k8s_pods *ret, struct err *err)
 {
-	struct k8s_pods pods = { 0 };
-	json_auto_t    *root = json_read(p, n, err);
-	json_t         *items = NULL;
+	struct k8s_pods   pods = { 0 };
+	AUTO_JSON json_t *root = json_read(p, n, err);
+	json_t           *items = NULL;
 
 	if (!root)
 		return -EBADMSG;

@@ -306,7 +306,7 @@ static int sum_up(struct pod_metrics *m, struct err *err)
 int pod_metrics_decode(const char *body, size_t len, struct pod_metrics *ret, struct err *err)
 {
 	struct pod_metrics m = { 0 };
-	json_auto_t       *root = json_read(body, len, err);
+	AUTO_JSON json_t  *root = json_read(body, len, err);
 	const char        *kind = json_string_value(json_object_get(root, "kind"));
 	const json_t      *items = json_object_get(root, "items");
 	json_t            *item;

@@ -117,9 +117,9 @@ struct http_exchange *rabbitmq_delete(struct http *h, const struct config *cfg, 
  */
 static bool words_of(const struct buf *body, char *words, size_t size)
 {
-	json_auto_t *root = json_read(body->data, body->len, NULL);
-	const char  *reason = json_string_value(json_object_get(root, "reason"));
-	bool         its_own = json_object_get(root, "error") != NULL;
+	AUTO_JSON json_t *root = json_read(body->data, body->len, NULL);
+	const char       *reason = json_string_value(json_object_get(root, "reason"));
+	bool              its_own = json_object_get(root, "error") != NULL;
 
 	bool off = reason && strstr(reason, "basic auth disabled"); /* whatever the password is */
 
@@ -178,7 +178,7 @@ int rabbitmq_page_decode(const char *json, size_t n, const struct pattern *p, co
 			 unsigned number, struct rabbitmq_page *ret, struct err *err)
 {
 	struct rabbitmq_page page = { .last = true };
-	json_auto_t         *root = json_read(json, n, err);
+	AUTO_JSON json_t    *root = json_read(json, n, err);
 	const json_t        *items = json_object_get(root, "items");
 	const json_t        *at = json_object_get(root, "page");
 	const json_t        *pages = json_object_get(root, "page_count");
@@ -201,10 +201,10 @@ int rabbitmq_page_decode(const char *json, size_t n, const struct pattern *p, co
 int rabbitmq_used_decode(const char *json, size_t n, rabbitmq_used_fn *fn, void *arg,
 			 bool *ret_last, struct err *err)
 {
-	json_auto_t  *root = json_read(json, n, err);
-	const json_t *items = json_object_get(root, "items");
-	const json_t *number = json_object_get(root, "page");
-	const json_t *pages = json_object_get(root, "page_count");
+	AUTO_JSON json_t *root = json_read(json, n, err);
+	const json_t     *items = json_object_get(root, "items");
+	const json_t     *number = json_object_get(root, "page");
+	const json_t     *pages = json_object_get(root, "page_count");
 
 	if (!root)
 		return -EBADMSG;

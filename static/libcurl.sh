@@ -23,6 +23,9 @@ OFF="ftp file ldap ldaps rtsp dict telnet tftp pop3 imap smb smtp gopher mqtt ma
      openssl-auto-load-config httpsrr ca-search ares threaded-resolver"
 WITHOUT="ca-bundle ca-path zlib brotli zstd libpsl libgsasl libssh libssh2 libidn2 nghttp2 nghttp3
      ngtcp2 librtmp zsh-functions-dir fish-functions-dir"
+# Tables for hundreds of sockets and connections, of which we have four: 32 kB in each process.
+SMALL="-DCURL_SOCKET_HASH_TABLE_SIZE=7 -DCURL_CONNECTION_HASH_TABLE_SIZE=7
+     -DCURL_DNS_HASH_TABLE_SIZE=7"
 configure_args() {
 	echo --with-openssl --enable-ipv6
 	for f in $OFF; do echo "--disable-$f"; done
@@ -31,6 +34,7 @@ configure_args() {
 
 config() {
 	configure_args
+	echo "$SMALL"
 	cat "$beside"/openssl/{stamp,source-version} 2>/dev/null || true
 }
 
@@ -38,7 +42,7 @@ build() {
 	export PKG_CONFIG_PATH=$beside/openssl/lib/pkgconfig
 	[ -z "$HOST" ] || export PKG_CONFIG_LIBDIR=/nonexistent
 	# shellcheck disable=SC2046 # words on purpose
-	autoconf_build $(configure_args)
+	autoconf_build $(configure_args) CPPFLAGS="$(echo $SMALL)"
 	logged make make -C lib -j"$jobs" DESTDIR="$dest" install
 	logged install make DESTDIR="$dest" install-pkgconfigDATA
 	logged include make -C include DESTDIR="$dest" install

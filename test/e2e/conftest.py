@@ -124,13 +124,17 @@ class Stage:
                              for line in list(cleaner.lines)), "a first check", 15)
         return cleaner
 
+    def rows(self, *args, **changes):
+        """What it prints, with these arguments: (exit status, rows)."""
+        env = {k: str(v) for k, v in self.env(LOG_FORMAT="json", **changes).items() if v is not None}
+        done = subprocess.run([BINARY, *args], env=env, capture_output=True, text=True,
+                              timeout=60, check=False)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
     def check(self, **changes):
         """`--check`: (exit status, {what: row})."""
-        env = {k: str(v) for k, v in self.env(LOG_FORMAT="json", **changes).items()}
-        done = subprocess.run([BINARY, "--check"], env=env, capture_output=True, text=True,
-                              timeout=60, check=False)
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-        return done.returncode, {row["check"]: row for row in rows}
+        status, rows = self.rows("--check", **changes)
+        return status, {row["check"]: row for row in rows}
 
     def summary(self):
         return json.loads(self.termination_log.read_text())

@@ -1,4 +1,5 @@
 """The stage on test/fakekube. What a real cluster's own programs would do, the fake does."""
+import contextlib
 import pathlib
 
 from fakekube import FakeKube, faults
@@ -73,6 +74,13 @@ class FakeCluster:
 
     def finish(self, name, success):
         (self.kube.complete_job if success else self.kube.fail_job)(name)
+
+    @contextlib.contextmanager
+    def more_than_a_minute_ago(self):
+        """What is done within."""
+        self.kube.clock_offset = -61
+        yield
+        self.kube.clock_offset = 0
 
     def stop_controllers(self):
         self.kube.controllers = False

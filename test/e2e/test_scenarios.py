@@ -3,9 +3,9 @@ import signal
 
 import pytest
 
-from manifests import required_rules
+from manifests import SWEEP, render, required_rules
 
-from .conftest import INTERVAL, JOB, SELF, SERVICE
+from .conftest import INTERVAL, JOB, JOB_ID, SELF, SERVICE
 from .control_plane import wait_for
 
 ACTIVE = "900m"
@@ -374,6 +374,36 @@ def test_check_names_the_rule_that_is_missing(stage, rule, row, state, status):
     assert (code, rows[row]["state"]) == (status, state)
     assert rows[row]["rule"] == (f'{{apiGroups: ["{group}"], resources: ["{resource}"], '
                                  f'verbs: ["{verb}"]}}')
+
+
+# ---- A sweep ----
+
+def test_a_sweep_takes_what_nobody_is_left_to_remove(stage):
+    """A Service, a pod that runs on, a cleaner that has ended; not a job that lives, nor what is
+    young."""
+    living, (_, young, _) = render("13-70789")[0], render("14-70790")
+    del young["spec"]["ports"][0]["nodePort"]
+    stage.cluster.set_rules(required_rules(SWEEP))
+    with stage.cluster.more_than_a_minute_ago():
+        stage.deploy(cpu=ACTIVE)
+        stage.cluster.finish(SELF, success=True)
+        stage.delete(JOB, policy="Orphan")
+        stage.cluster.create_job(living, "Running")
+    stage.ns.create(young)
+    assert len(stage.pods()) == 1
+
+    def swept(*args):
+        status, rows = stage.rows("--sweep", *args, JOB_ID=None, SWEEP_AFTER_SECONDS=60,
+                                  TEARDOWN_TIMEOUT_SECONDS=10)
+        return status, [(row["id"], row["service"], row["cleaner"], row["pods"]) for row in rows]
+
+    assert swept("--dry-run") == (1, [(JOB_ID, True, True, 1)])
+    assert set(stage.objects()) == {SERVICE, SELF} and len(stage.pods()) == 1
+    assert swept() == (0, [(JOB_ID, True, True, 1)])
+    stage.wait_gone()
+    assert stage.ns.get("Job", living["metadata"]["name"])
+    assert stage.ns.get("Service", young["metadata"]["name"])
+    assert swept() == (0, [])
 
 
 # ---- When something breaks ----
