@@ -4,7 +4,6 @@
  *
  *   FAILMALLOC_AT=n       the first that fails; unset or 0: none, they are counted
  *   FAILMALLOC_FOR=k      how many in a row fail; 1
- *   FAILMALLOC_SIZE=s     only allocations of s bytes count
  *   FAILMALLOC_REPORT=f   gets "failed n module+offset" when it happens, "counted n" at exit
  *
  * Built with: cc -shared -fPIC -O2 -o failmalloc.so test/failmalloc.c
@@ -34,7 +33,7 @@ static struct {
 } modules[MODULES_MAX];
 static size_t        module_count;
 static bool          ready, all;
-static unsigned long at, count_of_failures = 1, only_size;
+static unsigned long at, count_of_failures = 1;
 static const char   *report_path;
 static atomic_ulong  counted;
 
@@ -83,7 +82,6 @@ __attribute__((constructor)) static void start(void)
 {
 	at = number("FAILMALLOC_AT", 0);
 	count_of_failures = number("FAILMALLOC_FOR", 1);
-	only_size = number("FAILMALLOC_SIZE", 0);
 	all = number("FAILMALLOC_ALL", 0) != 0;
 	report_path = getenv("FAILMALLOC_REPORT");
 	(void)dl_iterate_phdr(note_module, &modules);
@@ -96,12 +94,12 @@ __attribute__((destructor)) static void end(void)
 	report("counted %lu\n", atomic_load(&counted));
 }
 
-/* Whether the allocation of @size bytes that @caller asks for is to fail. */
-static bool fails(const void *caller, size_t size)
+/* Whether the allocation that @caller asks for is to fail. */
+static bool fails(const void *caller)
 {
 	bool ours = all;
 
-	if (!ready || (only_size && size != only_size))
+	if (!ready)
 		return false;
 	for (size_t i = 0; i < module_count; i++)
 		ours |= (uintptr_t)caller >= modules[i].from && (uintptr_t)caller < modules[i].to;
@@ -126,17 +124,17 @@ static bool fails(const void *caller, size_t size)
 
 void *malloc(size_t n)
 {
-	return fails(CALLER, n) ? NULL : __libc_malloc(n);
+	return fails(CALLER) ? NULL : __libc_malloc(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-	return fails(CALLER, n * size) ? NULL : __libc_calloc(n, size);
+	return fails(CALLER) ? NULL : __libc_calloc(n, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-	return fails(CALLER, n) ? NULL : __libc_realloc(p, n);
+	return fails(CALLER) ? NULL : __libc_realloc(p, n);
 }
 
 void *reallocarray(void *p, size_t n, size_t size)
@@ -147,7 +145,7 @@ void *reallocarray(void *p, size_t n, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return fails(CALLER, bytes) ? NULL : __libc_realloc(p, bytes);
+	return fails(CALLER) ? NULL : __libc_realloc(p, bytes);
 }
 
 static char *copy(const char *s, size_t n)
@@ -163,12 +161,12 @@ static char *copy(const char *s, size_t n)
 
 char *strdup(const char *s)
 {
-	return fails(CALLER, strlen(s) + 1) ? NULL : copy(s, strlen(s));
+	return fails(CALLER) ? NULL : copy(s, strlen(s));
 }
 
 char *strndup(const char *s, size_t n)
 {
-	return fails(CALLER, strnlen(s, n) + 1) ? NULL : copy(s, strnlen(s, n));
+	return fails(CALLER) ? NULL : copy(s, strnlen(s, n));
 }
 
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
