@@ -29,6 +29,8 @@ static int64_t poll_due_ms(const struct world *w, enum ask a, int64_t since_ms)
 {
 	int64_t last = w->asked[a].sent_ms;
 
+	if (last < since_ms)
+		return since_ms;
 	return last + min_ms(max_ms(last - since_ms, POLL_MIN_MS), POLL_MAX_MS);
 }
 

@@ -355,6 +355,8 @@ SCENES(an_ended_job,
 	       { "... accepted: an Event", LIVE "+5 job:complete service delete-job", TELL },
 	       { "... and a poll until it is gone", ENDED, "wait 5.1" },
 	       { "... soon", ENDED "+0.1", UNTIL_GONE },
+	       { "... at once, as the answer took its time: a pause would hold up all that follows",
+		 LIVE "+5 job:complete service >delete-job +0.002 <delete-job tell", UNTIL_GONE },
 	       { "200 is not gone", ENDED "job:complete,deleting", "wait 5.1" },
 	       { "... the poll slows down",
 		 ENDED "job:complete,deleting +0.1 job:complete,deleting +0.1 "
