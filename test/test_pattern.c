@@ -75,6 +75,7 @@ static void one_of_a_list(void **state)
 	assert_int_equal(pattern_parse("q12", 2, "1", &p, &err), 0);
 	assert_int_equal(pattern_parse("q1,q2", 2, "2", &p, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "'q1': want the job's id in each, $JOB_ID or '2': "));
+	err = (struct err){ 0 };
 	assert_int_equal(pattern_parse("q1", 2, "$JOB_ID", &p, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "'q1': want the job's id in each, $JOB_ID: "));
 }
