@@ -63,17 +63,24 @@ static struct leftover *find(const struct leftovers *l, const char *id, size_t n
 	return i < l->count && compare(&l->all[i], id, n, "") == 0 ? &l->all[i] : NULL;
 }
 
+/* Room for one more, at @i. */
+static struct leftover *insert(struct leftovers *l, size_t i)
+{
+	l->all = sure(reallocarray(l->all, l->count + 1, sizeof(*l->all)));
+	struct leftover *o = &l->all[i];
+	memmove(o + 1, o, (l->count++ - i) * sizeof(*o));
+	return o;
+}
+
 /* @orphans: the uid of the Job that has left them, or "". */
 static struct leftover *add(struct leftovers *l, const char *id, size_t n, const char *orphans,
 			    int64_t created_ms)
 {
 	size_t           i = place(l, id, n, orphans);
-	struct leftover *o = l->all + i;
+	bool             there = i < l->count && compare(&l->all[i], id, n, orphans) == 0;
+	struct leftover *o = there ? &l->all[i] : insert(l, i);
 
-	if (i == l->count || compare(o, id, n, orphans) != 0) {
-		l->all = sure(reallocarray(l->all, l->count + 1, sizeof(*o)));
-		o = l->all + i;
-		memmove(o + 1, o, (l->count++ - i) * sizeof(*o));
+	if (!there) {
 		*o = (struct leftover){ .id = sure(strndup(id, n)), .newest_ms = INT64_MIN };
 		if (orphans[0]) {
 			o->uid = sure(strdup(orphans));
