@@ -64,9 +64,10 @@ def test_the_clock_wakes_it_once_a_check(world, tmp_path):
 
     world.kube.wait_for(lambda: len(world.checks()) >= 10, what="a start")
     woken, checks = timeouts(), len(world.checks())
-    world.kube.wait_for(lambda: len(world.checks()) >= checks + 30, what="30 checks")
+    world.kube.wait_for(lambda: len(world.checks()) >= checks + 60, 30, "60 checks")
     woken, checks = timeouts() - woken, len(world.checks()) - checks
-    assert checks / 2 <= woken <= checks + 2    # 2: libcurl's timer for the watch's connect, an edge
+    # 5: libcurl's timer for the watch's connect, a millisecond early; edges. Re-reads would be 10.
+    assert checks / 2 <= woken <= checks + 5
 
 
 @NO_SANITIZER
