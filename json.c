@@ -7,8 +7,7 @@
 
 #include "log.h"
 
-/* ---- Memory: what one document is made of is asked for piece by piece, and given back whole ----
- */
+/* ---- Memory: a document asks for it piece by piece, and gives it back whole ---- */
 
 #define CHUNK_BYTES ((size_t)16 << 10) /* each further one is twice as large */
 

@@ -8,7 +8,10 @@
 
 #include "util.h"
 
-/* Before anything else of jansson: from then on, the program ends (1) where its memory runs out. */
+/*
+ * Before anything else of jansson, and by json_read(): from then on, the program ends (1) where its
+ * memory runs out.
+ */
 void json_init(void);
 
 /*

@@ -58,7 +58,7 @@ int loop_init(struct loop *l, CURLM *multi, struct err *err)
 	*l = (struct loop){ .multi = multi, .timer_ms = INT64_MAX };
 	l->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->wakeup < 0 || !add_slot(l) || !add_slot(l))
-		return err_set(err, errno, "eventfd: %s", strerror(errno));
+		return err_set(err, errno, "wait for descriptors: %s", strerror(errno));
 	CURLMcode mc = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	mc = mc ? mc : curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, l);
 	mc = mc ? mc : curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
